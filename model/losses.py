@@ -1,0 +1,57 @@
+"""Focal loss of the categories and Dice loss of the masks (SOLOv2, equations 3 to 6 of SOLO and section 3.3).
+
+N images, E kernel channels, C classes, T cells of an image over all levels, M positive (cell, mask) pairs,
+O objects, P pixels of a mask at stride 4.
+"""
+import paddle
+import paddle.nn.functional as F
+
+
+def solov2_loss(outputs, targets, rows_per_image, mask_weight=3.0, alpha=0.25, gamma=2.0):
+    """{"mask": scalar, "category": scalar} from the raw outputs and `build_targets`' arrays as tensors.
+
+    rows_per_image: list of N ints, how many of the M pairs belong to each image (pairs are ordered by image).
+    Computed in float32 whatever the outputs are.
+    """
+    category_logits = flatten_cells(outputs["category_logits"])                     # [N * T, C]
+    kernels = flatten_cells(outputs["kernels"])                                     # [N * T, E]
+    category = category_loss(category_logits, targets["category_targets"].reshape([-1]), alpha, gamma)
+    mask = mask_loss(kernels, outputs["mask_features"].astype("float32"), targets, rows_per_image)
+    return {"mask": mask_weight * mask, "category": category}
+
+
+def flatten_cells(levels):
+    """Levels of [N, X, S, S] -> float32 [N * T, X]."""
+    flat = paddle.concat([level.flatten(2) for level in levels], axis=2)            # [N, X, T]
+    return flat.transpose([0, 2, 1]).reshape([-1, flat.shape[1]]).astype("float32")
+
+
+def category_loss(logits, targets, alpha, gamma):
+    """Sigmoid focal loss (Lin et al. 2017), summed, over the number of positive cells + 1; targets -1 = background."""
+    one_hot = F.one_hot(targets + 1, logits.shape[1] + 1)[:, 1:]
+    normalizer = (targets >= 0).astype("float32").sum() + 1
+    return F.sigmoid_focal_loss(logits, one_hot, normalizer.reshape([1]), alpha, gamma, reduction="sum")
+
+
+def mask_loss(kernels, mask_features, targets, rows_per_image):
+    """Mean Dice loss over the pairs whose target mask is not empty; 0 with an intact gradient if there are none."""
+    if sum(rows_per_image) == 0:
+        return 0.0 * (kernels.mean() + mask_features.mean())
+    cell_kernels = paddle.gather(kernels, targets["cells"])                         # [M, E]
+    object_masks = targets["object_masks"].flatten(1).astype("float32")             # [O, P]
+    loss, count, start = 0.0, 0.0, 0
+    for image, rows in enumerate(rows_per_image):
+        if rows:
+            probs = F.sigmoid(cell_kernels[start:start + rows] @ mask_features[image].flatten(1))   # [rows, P]
+            masks = paddle.gather(object_masks, targets["cell_masks"][start:start + rows])          # [rows, P]
+            present = (masks.sum(1) > 0).astype("float32")
+            loss = loss + (present * dice_loss(probs, masks)).sum()
+            count = count + present.sum()
+            start += rows
+    return loss / paddle.clip(count, min=1.0)
+
+
+def dice_loss(probs, masks):
+    """1 - Dice coefficient per row, [rows, P] x 2 -> [rows]; squared denominators as in SOLO, equation 5."""
+    overlap = (probs * masks).sum(1)
+    return 1 - 2 * overlap / ((probs * probs).sum(1) + 0.001 + (masks * masks).sum(1) + 0.001)
