@@ -14,6 +14,8 @@ class ConfigError(ValueError):
 class Base:
     """Common defaults; not a model of its own."""
 
+    _overridden = frozenset()
+
     name = ""                      # set by get_config: the module name of the variant
     weights = ""                   # default weights of eval.py and demo.py; "" means weights/<name>.pdparams
     pretrained = ""                # weights that training starts from; what does not fit is reported and re-initialised
@@ -131,7 +133,12 @@ class Base:
         copy.__dict__.update(self.__dict__)
         for key, value in overrides.items():
             setattr(copy, key, check_value(key, value, getattr(copy, known_key(copy, key))))
+        copy._overridden = self._overridden | set(overrides)
         return copy
+
+    def is_overridden(self, key):
+        """Whether the value was given by the caller rather than by the config class."""
+        return key in self._overridden
 
     def as_dict(self):
         """{setting: value} of every setting."""

@@ -14,28 +14,29 @@ class Config(Base):
     num_classes = 6
     use_empty_images = True
 
-    train_short_sides = (224, 240, 256, 272, 288)
-    train_max_side = 352
+    train_short_sides = (208, 224, 240, 256)
+    train_max_side = 256
     test_short_side = 256
-    test_max_side = 352
+    test_max_side = 256
 
     backbone_depth = 18
-    backbone_width = 32
-    fpn_channels = 64
-    num_grids = (24, 20, 16, 12, 8)
+    backbone_width = 16
+    fpn_channels = 48
+    num_grids = (24, 16, 12, 8, 6)
     head_channels = 64
     head_convs = 2
-    kernel_channels = 64
+    kernel_channels = 32
     mask_channels = 32
     norm_groups = 8
     frozen_stages = 0
     freeze_norm_statistics = False
     freeze_norm_affine = False
-    scale_ranges = ((1, 32), (24, 56), (44, 96), (72, 160), (120, 1024))
+    scale_ranges = ((1, 48), (32, 64), (48, 96), (72, 144), (112, 1024))
 
     batch_size = 8
     reference_batch_size = 8
-    learning_rate = 0.02
+    learning_rate = 0.03
+    grad_clip_norm = 10.0
     max_steps = 3000
     epochs = 10
     warmup_steps = 200

@@ -7,6 +7,7 @@ import paddle.nn as nn
 from model.fpn import FPN
 from model.head import SOLOv2Head
 from model.mask_feature import MaskFeature
+from model.mobilenet_v3 import MobileNetV3
 from model.resnet import ResNet
 
 
@@ -39,7 +40,9 @@ def build_backbone(cfg):
     if cfg.backbone == "resnet":
         return ResNet(cfg.backbone_depth, cfg.backbone_variant, cfg.backbone_width, cfg.backbone_groups,
                       cfg.backbone_group_width, cfg.backbone_dcn, cfg.backbone_dcn_stages, cfg.freeze_norm_statistics)
-    raise ValueError(f"backbone '{cfg.backbone}' is not known; expected 'resnet'")
+    if cfg.backbone == "mobilenet_v3":
+        return MobileNetV3(cfg.freeze_norm_statistics)
+    raise ValueError(f"backbone '{cfg.backbone}' is not known; expected 'resnet' or 'mobilenet_v3'")
 
 
 def build_solov2(cfg):

@@ -1,0 +1,32 @@
+"""Your own COCO-style data set."""
+from config.quickstart import Config as QuickStart
+
+
+class Config(QuickStart):
+    """Your own data: fine-tunes the quick-start network; give train_json, train_images, val_json, val_images with -o.
+
+    Classes come from the annotations.  For a big network use its config with the same -o settings, e.g.
+    python train.py --config=1 -o pretrained=weights/solov2_light_448_r50_fpn_8gpu_3x.pdparams train_json=...
+    """
+
+    pretrained = "weights/quickstart.pdparams"
+    train_json = "data/own/train.json"
+    train_images = "data/own/train"
+    val_json = "data/own/val.json"
+    val_images = "data/own/val"
+    weights = "output/own_dataset/best.pdparams"
+
+    color_distortion = True
+    random_crop = True
+    train_short_sides = (288, 320, 352, 384)
+    train_max_side = 512
+    test_short_side = 352
+    test_max_side = 512
+
+    batch_size = 4
+    reference_batch_size = 4
+    learning_rate = 0.01
+    warmup_steps = 50
+    max_steps = 1000
+    eval_every = 250
+    checkpoint_every = 100

@@ -1,0 +1,39 @@
+"""Mask AP of weights on the val set of a config: python eval.py --config=N [--weights FILE]."""
+from tools.runtime import configure, describe
+
+configure()
+
+import json  # noqa: E402
+
+from tools.cli import build_parser, load_config, run  # noqa: E402
+from tools.data.splits import open_dataset  # noqa: E402
+from tools.evaluation.coco_eval import evaluate  # noqa: E402
+from tools.evaluation.evaluate import predict_dataset, print_metrics  # noqa: E402
+from tools.inference.predictor import Predictor  # noqa: E402
+
+
+def parse_args(argv=None):
+    parser = build_parser("Evaluate weights on the val set of a config (COCO mask and box AP).")
+    parser.add_argument("--weights", metavar="FILE", help="weights file (default: the config's)")
+    parser.add_argument("--library", choices=("auto", "pycocotools", "faster"), default="auto",
+                        help="evaluator; auto is faster-coco-eval where it is installed (the same numbers)")
+    parser.add_argument("--results", metavar="FILE", help="also write the detections as COCO json")
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    cfg = load_config(args)
+    print(describe(args.device))
+    predictor = Predictor(cfg, args.weights, args.device)
+    print(f"config: {cfg.name}, weights: {predictor.weights}, {len(predictor.class_names)} classes")
+    dataset = open_dataset(cfg, "val", class_names=predictor.class_names)
+    results = predict_dataset(predictor, dataset)
+    if args.results:
+        with open(args.results, "w", encoding="utf-8") as file:
+            json.dump(results, file)
+    print_metrics(evaluate(dataset, results, ("segm", "bbox"), args.library))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,207 @@
+"""COCO metrics: by hand, against pycocotools as everyone runs it, and at the edges."""
+import contextlib
+import importlib.util
+import io
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from tools.data.coco import CocoDataset
+from tools.data.masks import mask_to_box, mask_to_rle
+from tools.data.shapes import write_split
+from tools.errors import UserError
+from tools.evaluation.coco_eval import evaluate
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "coco_fixture"
+HAS_FASTER = importlib.util.find_spec("faster_coco_eval") is not None
+NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl")
+LIBRARIES = ["pycocotools", pytest.param("faster", marks=pytest.mark.skipif(
+    not HAS_FASTER, reason="faster-coco-eval is not installed"))]
+both_libraries = pytest.mark.parametrize("library", LIBRARIES)
+
+
+def result(mask, image_id, category_id, score):
+    x1, y1, x2, y2 = mask_to_box(mask).tolist()
+    return {"image_id": image_id, "category_id": category_id, "score": score,
+            "segmentation": mask_to_rle(mask), "bbox": [x1, y1, x2 - x1, y2 - y1]}
+
+
+def perfect_results(dataset):
+    return [result(mask, dataset.image_info(index)["image_id"], dataset.category_ids[kind], 0.9)
+            for index in range(len(dataset))
+            for mask, kind in zip(*dataset.objects(index)[::2], strict=True)]
+
+
+def noisy_results(dataset, seed=0):
+    """Shifted masks, some lost, some of the wrong class, with random scores."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for index in range(len(dataset)):
+        masks, _, kinds = dataset.objects(index)
+        for mask, kind in zip(masks, kinds, strict=True):
+            mask = np.roll(mask, rng.integers(-3, 4, 2), (0, 1))
+            if rng.random() < 0.1:
+                kind = rng.integers(dataset.num_classes)
+            if rng.random() > 0.2 and mask.any():
+                found.append(result(mask, dataset.image_info(index)["image_id"],
+                                    dataset.category_ids[kind], float(rng.random())))
+    return found
+
+
+def plain_pycocotools(path, results, iou_type):
+    """The first six numbers of pycocotools; boxes go, or masks would be sorted by their areas."""
+    if iou_type == "segm":
+        results = [{key: value for key, value in entry.items() if key != "bbox"}
+                   for entry in results]
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(str(path))
+        run = COCOeval(truth, truth.loadRes(results), iou_type)
+        run.evaluate()
+        run.accumulate()
+        run.summarize()
+    return run.stats[:6]
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shapes")
+    write_split(folder, "val", 30, seed=4, size=128)
+    return CocoDataset(folder / "val.json", folder / "val", training=False)
+
+
+@pytest.fixture
+def make(tmp_path):
+    """make(annotations) -> a CocoDataset of two black 40x40 images, categories 1 and 5."""
+    def build(annotations):
+        for number in (1, 2):
+            cv2.imwrite(str(tmp_path / f"{number}.png"), np.zeros((40, 40, 3), np.uint8))
+        content = {"images": [{"id": number, "file_name": f"{number}.png", "height": 40,
+                               "width": 40} for number in (1, 2)],
+                   "annotations": annotations,
+                   "categories": [{"id": 1, "name": "a"}, {"id": 5, "name": "b"}]}
+        (tmp_path / "set.json").write_text(json.dumps(content))
+        return CocoDataset(tmp_path / "set.json", tmp_path, training=False)
+    return build
+
+
+def square(left, top, side=10):
+    mask = np.zeros((40, 40), bool)
+    mask[top:top + side, left:left + side] = True
+    return mask
+
+
+def truth(mask, number=1, image_id=1, category_id=1, **more):
+    return {"id": number, "image_id": image_id, "category_id": category_id,
+            "segmentation": mask_to_rle(mask), **more}
+
+
+@both_libraries
+@pytest.mark.parametrize("iou_type", ["segm", "bbox"])
+def test_same_numbers_as_pycocotools(dataset, library, iou_type):
+    results = noisy_results(dataset)
+    metrics = evaluate(dataset, results, (iou_type,), library)
+    np.testing.assert_allclose([metrics[f"{iou_type}_{name}"] for name in NAMES],
+                               plain_pycocotools(dataset.path, results, iou_type), atol=1e-12)
+    assert 0.05 < metrics[f"{iou_type}_AP"] < 0.95
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data")
+@both_libraries
+def test_same_numbers_on_real_coco_with_crowds(library):
+    real = CocoDataset(SHARED / "instances.json", SHARED / "images", training=False)
+    results = noisy_results(real)
+    metrics = evaluate(real, results, ("segm", "bbox"), library)
+    for iou_type in ("segm", "bbox"):
+        np.testing.assert_allclose([metrics[f"{iou_type}_{name}"] for name in NAMES],
+                                   plain_pycocotools(real.path, results, iou_type), atol=1e-12)
+
+
+@both_libraries
+def test_the_truth_itself_scores_one(dataset, library):
+    metrics = evaluate(dataset, perfect_results(dataset), ("segm",), library)
+    assert metrics["segm_AP"] == pytest.approx(1) and metrics["segm_APs"] == pytest.approx(1)
+    assert metrics["segm_per_class"] == pytest.approx(dict.fromkeys(dataset.class_names, 1))
+    assert set(metrics) == {f"segm_{name}" for name in NAMES} | {"segm_per_class"}
+
+
+@both_libraries
+def test_no_results_score_zero(dataset, library, capsys):
+    metrics = evaluate(dataset, [], ("segm", "bbox"), library)
+    assert metrics["segm_AP"] == 0 and metrics["bbox_AP50"] == 0
+    assert capsys.readouterr().out == ""
+
+
+@both_libraries
+def test_half_of_the_objects_of_one_class(make, library):
+    """One of two found: recall 0.5 at precision 1, so 51 of the 101 recall steps are reached."""
+    dataset = make([truth(square(2, 2), 1), truth(square(20, 20), 2)])
+    metrics = evaluate(dataset, [result(square(2, 2), 1, 1, 0.8)], ("segm",), library)
+    assert metrics["segm_AP"] == pytest.approx(51 / 101)
+    assert metrics["segm_per_class"] == {"a": pytest.approx(51 / 101), "b": -1.0}
+    assert metrics["segm_APl"] == -1.0
+
+
+@both_libraries
+def test_false_positives_on_images_without_truth_count(make, library):
+    dataset = make([truth(square(2, 2))])
+    good, bad = result(square(2, 2), 1, 1, 0.5), result(square(2, 2), 2, 1, 0.9)
+    assert evaluate(dataset, [good], ("segm",), library)["segm_AP"] == pytest.approx(1)
+    assert evaluate(dataset, [good, bad], ("segm",), library)["segm_AP"] == pytest.approx(0.5)
+
+
+@both_libraries
+def test_detections_within_a_crowd_are_ignored(make, library):
+    crowd = truth(square(15, 15, 20), 2, iscrowd=1)
+    results = [result(square(2, 2), 1, 1, 0.5), result(square(20, 20), 1, 1, 0.9)]
+    assert evaluate(make([truth(square(2, 2)), crowd]), results, ("segm",),
+                    library)["segm_AP"] == pytest.approx(1)
+    assert evaluate(make([truth(square(2, 2))]), results, ("segm",),
+                    library)["segm_AP"] == pytest.approx(0.5)
+
+
+@both_libraries
+@pytest.mark.parametrize("numbers", [(0, 1), (1, 1)], ids=["id 0", "ids twice"])
+def test_annotation_ids_do_not_matter(make, library, numbers):
+    objects = [truth(square(2, 2), numbers[0]), truth(square(20, 20), numbers[1])]
+    dataset = make(objects)
+    metrics = evaluate(dataset, perfect_results(dataset), ("segm", "bbox"), library)
+    assert metrics["segm_AP"] == pytest.approx(1) and metrics["bbox_AP"] == pytest.approx(1)
+
+
+@both_libraries
+def test_unusable_annotations_are_no_objects(make, library):
+    dataset = make([truth(square(2, 2)), {**truth(square(2, 2), 2), "segmentation": []},
+                    {**truth(square(2, 2), 3), "segmentation": [[1, 1, 5, 5]]}])
+    metrics = evaluate(dataset, perfect_results(dataset), ("segm",), library)
+    assert metrics["segm_AP"] == pytest.approx(1)
+
+
+def test_size_classes_go_by_the_mask_not_by_its_box(make):
+    """A frame: its box has 38 x 38 pixels, which is medium, its mask 148, which is small."""
+    frame = square(1, 1, 38) & ~square(2, 2, 36)
+    dataset = make([truth(frame)])
+    metrics = evaluate(dataset, perfect_results(dataset), ("segm", "bbox"), "pycocotools")
+    assert metrics["segm_APs"] == pytest.approx(1) and metrics["segm_APm"] == -1
+
+
+def test_results_are_not_changed(dataset):
+    results = noisy_results(dataset)
+    before = json.dumps(results)
+    evaluate(dataset, results, ("segm", "bbox"))
+    assert json.dumps(results) == before
+
+
+def test_results_of_other_images_are_refused(make):
+    dataset = make([truth(square(2, 2))])
+    with pytest.raises(UserError, match="image id 3"):
+        evaluate(dataset, [result(square(2, 2), 3, 1, 0.9)])
+
+
+def test_unknown_library_is_refused(dataset):
+    with pytest.raises(UserError, match="'detectron'"):
+        evaluate(dataset, [], library="detectron")

@@ -1,0 +1,89 @@
+"""Decoding: up-sampling against the two full steps, points NMS by hand, crowded and empty images."""
+import numpy as np
+import paddle
+import paddle.nn.functional as F
+import pytest
+
+from model.decode import Decoder, paste, points_nms
+from model.instances import Instances
+
+
+def full_paste(prob, resized_size, original_size, threshold):
+    """Both bilinear steps over the whole image, as the original projects do it."""
+    x = paddle.to_tensor(prob)[None, None]
+    h, w = prob.shape
+    x = F.interpolate(x, size=[4 * h, 4 * w], mode="bilinear", align_corners=False)
+    x = x[:, :, :int(resized_size[0]), :int(resized_size[1])]
+    x = F.interpolate(x, size=list(original_size), mode="bilinear", align_corners=False)
+    return x.numpy()[0, 0], x.numpy()[0, 0] > threshold
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_paste_equals_the_full_computation(seed):
+    rng = np.random.default_rng(seed)
+    h, w = rng.integers(2, 24, 2)
+    resized = rng.uniform(1, 4 * h), rng.uniform(1, 4 * w)
+    resized = max(resized[0], 1), max(resized[1], 1)
+    original = tuple(int(side) for side in rng.integers(1, 150, 2))
+    prob = rng.random((h, w)).astype(np.float32) ** rng.uniform(0.5, 8)          # from full to nearly empty masks
+    values, expected = full_paste(prob, resized, original, 0.5)
+    ours = Instances([1.0], [0], [paste(prob, resized, original, 0.5)], original).masks[0]
+    assert ours.shape == original
+    different = ours != expected
+    assert not different[np.abs(values - 0.5) > 1e-5].any()
+
+
+def test_points_nms_by_hand():
+    scores = paddle.to_tensor(np.float32([[0.5, 0.4, 0.4], [0.6, 0.1, 0.2], [0.1, 0.1, 0.9]])).reshape([1, 1, 3, 3])
+    # a score survives if its left, upper and upper-left neighbours are not higher
+    np.testing.assert_allclose(points_nms(scores).numpy()[0, 0], np.float32([[0.5, 0, 0.4], [0.6, 0, 0], [0, 0, 0.9]]))
+
+
+def raw_outputs(logits, kernels, features):
+    return {"category_logits": [paddle.to_tensor(logits)], "kernels": [paddle.to_tensor(kernels)],
+            "mask_features": paddle.to_tensor(features)}
+
+
+def test_nothing_found_is_an_empty_result():
+    outputs = raw_outputs(np.full((2, 3, 4, 4), -9, np.float32), np.zeros((2, 2, 4, 4), np.float32),
+                          np.zeros((2, 2, 8, 8), np.float32))
+    results = Decoder(strides=(8,))(outputs, [(32, 32), (20, 32)], [(50, 60), (1, 3)])
+    assert [r.masks.shape for r in results] == [(0, 50, 60), (0, 1, 3)]
+    assert results[0].boxes.shape == (0, 4) and results[0].to_rle() == [] and len(results[0]) == 0
+
+
+def test_a_mask_not_larger_than_its_stride_is_dropped():
+    logits, kernels = np.full((1, 1, 2, 2), -9, np.float32), np.zeros((1, 1, 2, 2), np.float32)
+    logits[0, 0, 0, 0], kernels[0, 0, 0, 0] = 3, 1
+    features = np.full((1, 1, 8, 8), -20, np.float32)
+    features[0, 0, :2, :4] = 20                                                   # 8 pixels: not more than stride 8
+    outputs = raw_outputs(logits, kernels, features)
+    assert len(Decoder(strides=(8,))(outputs, [(32, 32)], [(32, 32)])[0]) == 0
+    features[0, 0, 2, 0] = 20
+    result = Decoder(strides=(8,))(raw_outputs(logits, kernels, features), [(32, 32)], [(32, 32)])[0]
+    assert len(result) == 1 and result.scores[0] == pytest.approx(1 / (1 + np.exp(-3)), rel=1e-5)
+    assert result.boxes[0].tolist() == [0, 0, 16, 12]
+
+
+def test_crowded_image_keeps_the_best_hundred():
+    rng = np.random.default_rng(0)
+    logits = rng.uniform(0, 3, (1, 80, 12, 12)).astype(np.float32)                # thousands of candidates
+    outputs = raw_outputs(logits, rng.standard_normal((1, 8, 12, 12)).astype(np.float32),
+                          rng.standard_normal((1, 8, 16, 16)).astype(np.float32))
+    result = Decoder(strides=(8,))(outputs, [(64, 60)], [(90, 100)])[0]
+    assert len(result) == 100 and (np.diff(result.scores) <= 0).all() and (result.scores >= 0.05).all()
+    full = result.masks
+    for box, mask in zip(result.boxes, full, strict=True):
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        tight = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1] if len(rows) else [0, 0, 0, 0]
+        assert box.tolist() == tight
+
+
+def test_rle_round_trip_and_select():
+    from pycocotools import mask as coco_mask
+    crop = np.array([[True, False], [True, True]])
+    found = Instances([0.9, 0.8], [3, 1], [(2, 1, crop), (0, 0, np.zeros((0, 0), bool))], (6, 5))
+    for rle, mask in zip(found.to_rle(), found.masks, strict=True):
+        np.testing.assert_array_equal(coco_mask.decode(rle).astype(bool), mask)
+    assert found.boxes.tolist() == [[1, 2, 3, 4], [0, 0, 0, 0]]
+    assert found.select(found.scores > 0.85).class_indices.tolist() == [3]

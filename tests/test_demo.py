@@ -1,0 +1,129 @@
+"""demo.py from its command line: files, exit codes, interruption, the bundled weights."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from config import get_config
+from model.solov2 import build_solov2
+from tools.inference.sources import find_images
+from tools.inference.writers import write_image
+from tools.training.checkpoint import meta_of, save_weights, to_arrays
+
+ROOT = Path(__file__).resolve().parent.parent
+CLASSES = ("circle", "triangle", "rectangle", "star", "ring", "cross")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Random quick-start weights that find many things."""
+    cfg = get_config("quickstart")
+    model = build_solov2(cfg)
+    bias = model.head.category_pred.bias
+    bias.set_value(bias + 3)
+    path = str(tmp_path_factory.mktemp("weights") / "random.pdparams")
+    save_weights(path, to_arrays(model.state_dict()), meta_of(cfg, CLASSES))
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of awkward names, one truncated image and a file that is no image at all."""
+    rng = np.random.default_rng(0)
+    for number, name in enumerate(("a.jpg", "a.png", "a.v2.jpg", "sub/ü [1].png")):
+        image = rng.integers(0, 256, (60 + 10 * number, 90, 3), np.uint8)
+        write_image(tmp_path / "in" / name, image)
+    whole = (tmp_path / "in/a.jpg").read_bytes()
+    (tmp_path / "in/broken.jpg").write_bytes(whole[:len(whole) // 2])
+    (tmp_path / "in/notes.txt").write_text("not an image")
+    return tmp_path / "in"
+
+
+def command(*args):
+    return [sys.executable, "demo.py", "--device=cpu", *map(str, args)]
+
+
+def demo(*args):
+    return subprocess.run(command(*args), cwd=ROOT, capture_output=True, text=True, timeout=300,
+                          check=False)
+
+
+def test_folder_with_a_broken_image(tmp_path, photos, weights):
+    result = demo("--weights", weights, "--input", photos, "--output", tmp_path / "out",
+                  "--score-threshold", 0, "--results", tmp_path / "all.json")
+    assert result.returncode == 1, result.stderr
+    assert "broken.jpg' is truncated" in result.stderr and "1 of 5 images" in result.stderr
+    for text in ("runtime: ", "config quickstart", weights, "decode", "pre-process", "network",
+                 "post-process", "draw + write", "FPS"):
+        assert text in result.stdout
+    names = ["a.jpg", "a.png", "a.v2.jpg", "sub/ü [1].png"]
+    assert [name for _, name in find_images(str(tmp_path / "out"))] == names
+
+    content = json.loads((tmp_path / "all.json").read_text())
+    assert [image["file_name"] for image in content["images"]] == names
+    assert [category["name"] for category in content["categories"]] == list(CLASSES)
+    assert f"{len(content['annotations'])} drawn instances" in result.stdout
+    assert {result["category_id"] for result in content["annotations"]} <= set(range(1, 7))
+
+
+def test_nothing_found_is_an_ordinary_result(tmp_path, photos, weights):
+    result = demo("--weights", weights, "--input", photos / "a.png", "--output", tmp_path / "out",
+                  "-o", "score_threshold=1.0", "--results", tmp_path / "all.json")
+    assert result.returncode == 0, result.stderr
+    assert "1 images with 0 drawn instances" in result.stdout
+    source, drawn = (cv2.imread(str(folder / "a.png")) for folder in (photos, tmp_path / "out"))
+    assert np.array_equal(source, drawn)
+    assert json.loads((tmp_path / "all.json").read_text())["annotations"] == []
+
+
+@pytest.mark.parametrize("args, message", [
+    (["--input", "no/such/folder"], "'no/such/folder' does not exist"),
+    (["--input", "{empty}"], "no images in"),
+    (["--config", "no_such"], "no config 'no_such'"),
+    (["-o", "seeed=1"], "unknown setting 'seeed'"),
+    (["--weights", "no/such.pdparams", "--input", "{photo}"], "no weights file 'no/such.pdparams'"),
+    (["--device", "tpu", "--input", "{photo}"], "unknown device 'tpu'")])
+def test_bad_input_exits_with_2(tmp_path, photos, args, message):
+    (tmp_path / "empty").mkdir()
+    paths = {"photo": photos / "a.png", "empty": tmp_path / "empty"}
+    result = demo("--output", tmp_path / "out", *(arg.format(**paths) for arg in args))
+    assert result.returncode == 2
+    assert f"error: {message}" in result.stderr and "Traceback" not in result.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGINT cannot be sent to one process on Windows")
+def test_interrupt_ends_at_once(tmp_path, weights):
+    image = np.random.default_rng(0).integers(0, 256, (600, 900, 3), np.uint8)
+    for number in range(300):
+        write_image(tmp_path / f"in/{number}.jpg", image)
+    output = tmp_path / "out"
+    process = subprocess.Popen(command("--weights", weights, "--input", tmp_path / "in",
+                                       "--output", output), cwd=ROOT, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while not list(output.glob("*.jpg")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    start = time.monotonic()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert time.monotonic() - start < 5 and "Traceback" not in errors
+    assert 0 < len(list(output.glob("*.jpg"))) < 300
+
+
+def test_bundled_weights_on_the_bundled_images(tmp_path):
+    """What `make demo` runs, to another folder."""
+    if not (ROOT / get_config().weights_path).exists():
+        pytest.skip(f"{get_config().weights_path} is not there yet: python train.py makes it")
+    result = demo("--output", tmp_path)
+    assert result.returncode == 0, result.stderr
+    sources, drawn = find_images(str(ROOT / "images/test")), find_images(str(tmp_path))
+    assert len(sources) == len(drawn) > 0
+    assert " 0 drawn instances" not in result.stdout

@@ -1,0 +1,152 @@
+"""Batches: the same whatever the workers, the resumption and the split over processes."""
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import paddle
+import pytest
+
+from tools.data import loader
+from tools.data.coco import CocoDataset
+from tools.data.loader import ItemStream, train_loader
+from tools.data.shapes import write_split
+from tools.errors import UserError
+
+NUM_GRIDS = (10, 6, 4)
+SETTINGS = {
+    "batch_size": 4, "seed": 3, "shuffle": True, "num_workers": 0, "size_divisor": 32,
+    "num_grids": NUM_GRIDS, "scale_ranges": ((1, 24), (16, 64), (48, 256)), "center_region": 0.2,
+    "train_short_sides": (48, 64), "train_max_side": 96, "flip_probability": 0.5,
+    "color_distortion": True, "random_crop": True, "resize_library": "cv2",
+    "resized_size_rule": "round", "channel_order": "rgb", "pixel_mean": (120.0, 120.0, 120.0),
+    "pixel_std": (60.0, 60.0, 60.0)}
+
+
+def config(**changes):
+    return SimpleNamespace(**{**SETTINGS, **changes})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("shapes")
+    write_split(path, "train", 10, seed=5, size=96)
+    return path
+
+
+@pytest.fixture(scope="module")
+def dataset(folder):
+    return CocoDataset(folder / "train.json", folder / "train", use_empty_images=True)
+
+
+def batches(dataset, start=0, stop=6, rank=0, world_size=1, **changes):
+    """The batches as dicts of arrays and lists."""
+    found = train_loader(dataset, config(**changes), start, stop, rank, world_size)
+    return [{key: value.numpy() if isinstance(value, paddle.Tensor) else value
+             for key, value in batch.items()} for batch in found]
+
+
+def assert_same(found, expected):
+    assert len(found) == len(expected)
+    for batch, other in zip(found, expected, strict=True):
+        assert batch.keys() == other.keys()
+        for key, value in batch.items():
+            np.testing.assert_array_equal(value, other[key], err_msg=key)
+
+
+def test_shapes_and_types(dataset):
+    for batch in batches(dataset):
+        images, sizes = batch["images"], batch["resized_sizes"]
+        assert images.dtype == np.float32 and images.shape[:2] == (4, 3)
+        assert not np.any(np.array(images.shape[2:]) % 32)
+        assert sizes.dtype == np.int64 and (sizes <= images.shape[2:]).all()
+        assert batch["category_targets"].shape == (4, sum(side * side for side in NUM_GRIDS))
+        assert batch["object_masks"].shape[1:] == tuple(side // 4 for side in images.shape[2:])
+        assert batch["file_names"] == [f"{number:06d}.jpg" for number in batch["image_ids"]]
+        for image, (height, width) in zip(images, sizes, strict=True):
+            assert not image[:, height:].any() and not image[:, :, width:].any()
+            assert image[:, :height, :width].std() > 0
+
+
+def test_workers_do_not_change_the_batches(dataset):
+    assert_same(batches(dataset, num_workers=2), batches(dataset))
+
+
+def test_resuming_gives_what_an_uninterrupted_run_reads(dataset):
+    assert_same(batches(dataset, start=4), batches(dataset)[4:])
+
+
+def test_processes_share_the_batch(dataset):
+    whole = batches(dataset)
+    parts = [batches(dataset, rank=rank, world_size=2) for rank in range(2)]
+    for batch, *shares in zip(whole, *parts, strict=True):
+        names = [name for share in shares for name in share["file_names"]]
+        assert names == batch["file_names"]
+        height, width = shares[1]["resized_sizes"][0]
+        np.testing.assert_array_equal(shares[1]["images"][0][:, :height, :width],
+                                      batch["images"][2][:, :height, :width])
+    with pytest.raises(UserError, match="batch_size 4 .* 3 processes"):
+        train_loader(dataset, config(), 0, 1, 0, 3)
+
+
+def test_every_epoch_shows_each_image_once_in_another_order():
+    stream = ItemStream(7, config(batch_size=5), 0, 14)
+    items = [item for batch in stream for item in batch]
+    assert len(stream) == 14 and len(items) == 70
+    epochs = [[index for epoch, index in items if epoch == number] for number in range(10)]
+    assert all(sorted(order) == list(range(7)) for order in epochs)
+    assert len({tuple(order) for order in epochs}) > 5
+    assert list(stream) == list(stream)
+
+
+def test_a_set_smaller_than_a_batch_fills_it():
+    steps = list(ItemStream(3, config(batch_size=8), 0, 2))
+    assert [len(items) for items in steps] == [8, 8]
+    assert len({item for items in steps for item in items}) == 16       # no (epoch, index) twice
+
+
+def test_without_shuffle_the_order_is_that_of_the_json():
+    items = [item for batch in ItemStream(4, config(shuffle=False), 0, 2) for item in batch]
+    assert items == [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2), (1, 3)]
+
+
+def test_the_seed_changes_order_and_transforms(dataset):
+    first, other = batches(dataset, stop=1), batches(dataset, stop=1, seed=4)
+    assert first[0]["file_names"] != other[0]["file_names"]
+    plain, again = (batches(dataset, stop=3, shuffle=False, batch_size=10, seed=seed)
+                    for seed in (1, 2))
+    assert plain[0]["file_names"] == again[0]["file_names"]
+    assert plain[0]["images"].shape != again[0]["images"].shape or np.any(
+        plain[0]["images"] != again[0]["images"])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_without_any_object(folder, tmp_path, workers):
+    content = json.loads((folder / "train.json").read_text())
+    (tmp_path / "empty.json").write_text(json.dumps({**content, "annotations": []}))
+    empty = CocoDataset(tmp_path / "empty.json", folder / "train", use_empty_images=True)
+    for batch in batches(empty, stop=3, num_workers=workers):
+        assert (batch["category_targets"] == -1).all()
+        assert batch["cells"].shape == (0,) and batch["cells"].dtype == np.int64
+        height, width = batch["images"].shape[2:]
+        assert batch["object_masks"].shape == (0, height // 4, width // 4)
+        assert batch["object_masks"].dtype == np.uint8
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_broken_image_ends_training_with_its_name(tmp_path, workers):
+    write_split(tmp_path, "train", 6, seed=5, size=64)
+    path = tmp_path / "train" / "000004.jpg"
+    path.write_bytes(path.read_bytes()[:300])
+    broken = CocoDataset(tmp_path / "train.json", tmp_path / "train", use_empty_images=True)
+    with pytest.raises(UserError, match=r"000004\.jpg.*truncated"):
+        batches(broken, stop=20, num_workers=workers)
+
+
+def test_little_shared_memory_is_noticed(monkeypatch, caplog, tmp_path):
+    monkeypatch.setattr(loader, "SHARED_MEMORY", str(tmp_path))
+    cfg = config(num_workers=2)
+    assert loader.enough_shared_memory(cfg, 4)
+    monkeypatch.setattr(loader.shutil, "disk_usage", lambda path: SimpleNamespace(free=1 << 20))
+    assert not loader.enough_shared_memory(cfg, 4) and "shm-size" in caplog.text
+    monkeypatch.setattr(loader, "SHARED_MEMORY", str(tmp_path / "absent"))
+    assert loader.enough_shared_memory(cfg, 4)

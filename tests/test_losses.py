@@ -1,0 +1,69 @@
+"""Losses by hand, against slow formulas, and without any object."""
+import numpy as np
+import paddle
+import pytest
+
+from model.losses import category_loss, dice_loss, solov2_loss
+
+
+def test_dice_by_hand():
+    probs, masks = paddle.to_tensor([[1.0, 1.0, 0.0, 0.0]]), paddle.to_tensor([[1.0, 0.0, 0.0, 0.0]])
+    assert float(dice_loss(probs, masks)[0]) == pytest.approx(1 - 2 * 1 / (2.001 + 1.001))
+
+
+def test_focal_by_hand():
+    logits, targets = np.array([[0.3, -1.2], [2.0, 0.1]], np.float32), np.array([1, -1])
+    expected = 0.0
+    for row, target in zip(logits, targets, strict=True):
+        for index, logit in enumerate(row):
+            p = 1 / (1 + np.exp(-logit))
+            expected += -0.25 * (1 - p) ** 2 * np.log(p) if index == target else -0.75 * p ** 2 * np.log(1 - p)
+    loss = category_loss(paddle.to_tensor(logits), paddle.to_tensor(targets), 0.25, 2.0)
+    assert float(loss) == pytest.approx(expected / 2, rel=1e-5)           # one positive cell, plus 1
+
+
+def outputs_and_targets(rows, seed=0):
+    """Two images, two levels of 3x3 and 2x2 cells, 4 kernel channels, masks of 4x4; `rows` pairs per image."""
+    rng = np.random.default_rng(seed)
+
+    def tensor(*shape):
+        value = paddle.to_tensor(rng.standard_normal(shape).astype(np.float32))
+        value.stop_gradient = False
+        return value
+
+    outputs = {"category_logits": [tensor(2, 3, 3, 3), tensor(2, 3, 2, 2)],
+               "kernels": [tensor(2, 4, 3, 3), tensor(2, 4, 2, 2)], "mask_features": tensor(2, 4, 4, 4)}
+    cells = np.concatenate([rng.integers(0, 13, count) + 13 * image for image, count in enumerate(rows)])
+    masks = rng.integers(0, 2, (3, 4, 4)).astype(np.uint8)
+    masks[2] = 0                                                          # an object that vanished at stride 4
+    category = np.full((2, 13), -1)
+    category.reshape(-1)[cells.astype(int)] = 1
+    targets = {"category_targets": category, "cells": cells.astype(np.int64),
+               "cell_masks": rng.integers(0, 3, len(cells)), "object_masks": masks}
+    return outputs, {key: paddle.to_tensor(value) for key, value in targets.items()}
+
+
+def test_mask_loss_equals_a_loop_over_the_pairs():
+    outputs, targets = outputs_and_targets((5, 4))
+    kernels = np.concatenate([level.numpy().reshape(2, 4, -1) for level in outputs["kernels"]], axis=2)   # [N, E, T]
+    losses = []
+    for cell, owner in zip(targets["cells"].numpy(), targets["cell_masks"].numpy(), strict=True):
+        image, place = divmod(int(cell), 13)
+        mask = targets["object_masks"].numpy()[owner].astype(float)
+        if mask.sum():
+            prob = 1 / (1 + np.exp(-np.tensordot(kernels[image, :, place], outputs["mask_features"].numpy()[image], 1)))
+            losses.append(1 - 2 * (prob * mask).sum() / ((prob ** 2).sum() + mask.sum() + 0.002))
+    ours = solov2_loss(outputs, targets, [5, 4])["mask"]
+    assert 0 < len(losses) < 9 and float(ours) == pytest.approx(3 * np.mean(losses), rel=1e-5)
+
+
+@pytest.mark.parametrize("rows", [(0, 0), (0, 3)])
+def test_images_without_objects_keep_the_gradient(rows):
+    outputs, targets = outputs_and_targets(rows)
+    losses = solov2_loss(outputs, targets, list(rows))
+    (losses["mask"] + losses["category"]).backward()
+    if rows == (0, 0):
+        assert float(losses["mask"]) == 0
+    for tensor in [*outputs["kernels"], outputs["mask_features"], *outputs["category_logits"]]:
+        assert tensor.grad is not None and np.isfinite(tensor.grad.numpy()).all()
+    assert any(np.abs(level.grad.numpy()).sum() > 0 for level in outputs["category_logits"])

@@ -1,0 +1,117 @@
+"""Masks, polygons, RLE and boxes against counts one can do by hand, and against shapely."""
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+
+from tools.data.masks import (
+    mask_to_box,
+    mask_to_rle,
+    masks_to_boxes,
+    polygons_to_mask,
+    rle_to_mask,
+    segmentation_to_mask,
+)
+
+SQUARE = [1, 1, 3, 1, 3, 3, 1, 3]                      # covers the 4 pixels at 1..2
+
+
+def checkers(height=5, width=4):
+    return np.indices((height, width)).sum(0) % 2 == 0
+
+
+def test_polygon_of_four_pixels():
+    expected = np.zeros((4, 4), bool)
+    expected[1:3, 1:3] = True
+    mask = polygons_to_mask([SQUARE], (4, 4))
+    assert mask.dtype == bool
+    np.testing.assert_array_equal(mask, expected)
+
+
+def test_polygons_are_united_not_subtracted():
+    inner = [2, 2, 6, 2, 6, 6, 2, 6]
+    mask = polygons_to_mask([[0, 0, 8, 0, 8, 8, 0, 8], inner], (8, 8))
+    assert mask.all()
+
+
+def test_polygon_beyond_the_image_is_clipped():
+    mask = polygons_to_mask([[-10, -10, 2, -10, 2, 2, -10, 2]], (5, 6))
+    assert mask.sum() == 4 and mask[:2, :2].all()
+
+
+def test_polygon_outside_and_no_polygon_give_empty_masks():
+    assert not polygons_to_mask([[20, 20, 30, 20, 30, 30]], (5, 6)).any()
+    assert polygons_to_mask([], (5, 6)).shape == (5, 6)
+
+
+def test_polygon_area_agrees_with_shapely():
+    shapely = pytest.importorskip("shapely")
+    rng = np.random.default_rng(0)
+    angles = np.sort(rng.uniform(0, 2 * np.pi, 17))
+    points = 60 + rng.uniform(20, 50, (17, 1)) * np.stack([np.cos(angles), np.sin(angles)], 1)
+    polygon = shapely.Polygon(points)
+    area = polygons_to_mask([points.ravel().tolist()], (120, 120)).sum()
+    assert area == pytest.approx(polygon.area, abs=polygon.length)
+
+
+@pytest.mark.parametrize("mask", [checkers(), np.zeros((3, 7), bool), np.ones((3, 7), bool)],
+                         ids=["checkers", "empty", "full"])
+def test_rle_round_trip(mask):
+    rle = mask_to_rle(mask)
+    assert rle["size"] == list(mask.shape) and isinstance(rle["counts"], str)
+    np.testing.assert_array_equal(rle_to_mask(rle, mask.shape), mask)
+    np.testing.assert_array_equal(coco_mask.decode(rle), mask)
+
+
+def test_rle_of_a_view_of_any_type():
+    mask = checkers(6, 6)[::-1, ::2]
+    for view in (mask, mask.astype(np.uint8), mask.T.copy().T):
+        np.testing.assert_array_equal(rle_to_mask(mask_to_rle(view), mask.shape), mask)
+
+
+def test_uncompressed_rle_runs_down_the_columns():
+    mask = rle_to_mask({"size": [3, 2], "counts": [1, 3, 2]}, (3, 2))
+    np.testing.assert_array_equal(mask, [[0, 1], [1, 0], [1, 0]])
+
+
+@pytest.mark.parametrize("size, counts", [([2, 3], [6]), ([3, 2], [1, 3]), ([3, 2], [-1, 7]),
+                                          ([3, 2], [])])
+def test_rle_that_does_not_fit_is_an_error(size, counts):
+    with pytest.raises(ValueError):
+        rle_to_mask({"size": size, "counts": counts}, (3, 2))
+
+
+def test_segmentation_of_every_kind_is_the_same_mask():
+    mask = polygons_to_mask([SQUARE], (4, 4))
+    compressed = mask_to_rle(mask)
+    as_bytes = {**compressed, "counts": compressed["counts"].encode()}
+    uncompressed = {"size": [4, 4], "counts": [5, 2, 2, 2, 5]}
+    for segmentation in ([SQUARE], compressed, as_bytes, uncompressed):
+        np.testing.assert_array_equal(segmentation_to_mask(segmentation, (4, 4)), mask)
+
+
+def test_box_is_tight_with_exclusive_ends():
+    mask = np.zeros((6, 8), bool)
+    mask[2, 3] = True
+    np.testing.assert_array_equal(mask_to_box(mask), [3, 2, 4, 3])
+    mask[5, 7] = True
+    np.testing.assert_array_equal(mask_to_box(mask), [3, 2, 8, 6])
+    assert mask_to_box(mask).dtype == np.float32
+
+
+def test_boxes_agree_with_a_loop():
+    masks = np.random.default_rng(1).random((30, 9, 11)) > 0.97
+    masks[0] = False
+    boxes = masks_to_boxes(masks)
+    assert boxes.shape == (30, 4) and boxes.dtype == np.float32
+    for mask, box in zip(masks, boxes, strict=True):
+        expected = [0, 0, 0, 0]
+        if mask.any():
+            rows, columns = np.nonzero(mask)
+            expected = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        np.testing.assert_array_equal(box, expected)
+
+
+@pytest.mark.parametrize("shape", [(0, 5, 5), (2, 0, 5), (2, 5, 0)])
+def test_boxes_of_nothing(shape):
+    boxes = masks_to_boxes(np.zeros(shape, bool))
+    assert boxes.shape == (shape[0], 4) and not boxes.any()

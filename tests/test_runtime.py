@@ -1,0 +1,112 @@
+"""Thread and vendor settings are made in time and never replace a user's; devices resolve."""
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools import runtime
+from tools.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.parametrize("environ, amd, expected", [
+    ({}, True, {"OMP_NUM_THREADS": "6", "MKL_DEBUG_CPU_TYPE": "5"}),
+    ({}, False, {"OMP_NUM_THREADS": "6"}),
+    ({"OMP_NUM_THREADS": ""}, False, {"OMP_NUM_THREADS": "6"}),
+    ({"OMP_NUM_THREADS": "1"}, True, {"MKL_DEBUG_CPU_TYPE": "5"}),
+    ({"OMP_NUM_THREADS": "1", "MKL_DEBUG_CPU_TYPE": "4"}, True, {})])
+def test_only_what_the_user_left_open(environ, amd, expected):
+    assert runtime.missing_settings(environ, 6, amd) == expected
+
+
+@pytest.mark.parametrize("files, cores", [
+    ({"cpu.max": "150000 100000\n"}, 1.5), ({"cpu.max": "max 100000\n"}, 0.0), ({}, 0.0),
+    ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 0.0),
+    ({"cpu/cpu.cfs_quota_us": "400000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4.0)])
+def test_quota_of_a_container(tmp_path, files, cores):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert runtime.cgroup_quota(tmp_path) == cores
+
+
+@pytest.mark.parametrize("quota, cores", [(0.0, 8), (0.4, 1), (2.5, 3), (64.0, 8)])
+def test_cores_are_capped_by_the_quota(monkeypatch, quota, cores):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(8), raising=False)
+    monkeypatch.setattr(runtime, "cgroup_quota", lambda root: quota)
+    assert runtime.available_cores() == cores
+
+
+def test_vendor():
+    assert runtime.is_amd("vendor_id\t: AuthenticAMD\n")
+    assert runtime.is_amd("AMD64 Family 25 Model 33 Stepping 0, AuthenticAMD")
+    assert not runtime.is_amd("AMD64 Family 6 Model 151 Stepping 2, GenuineIntel")
+
+
+def run_python(code, **environ):
+    clean = {name: value for name, value in os.environ.items()
+             if name not in ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE")}
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**clean, **environ},
+                          capture_output=True, text=True, timeout=120, check=True)
+
+
+STATE = "print(os.environ['OMP_NUM_THREADS'], os.environ.get('MKL_DEBUG_CPU_TYPE', '-'))"
+
+
+def test_settings_are_there_when_paddle_loads():
+    result = run_python("import os, sys; from tools import runtime\n"
+                        "assert 'paddle' not in sys.modules\n"
+                        "runtime.available_cores = lambda: 3\n"
+                        "runtime.cpu_vendor = lambda: 'AuthenticAMD'\n"
+                        "runtime.configure(); runtime.configure()\n"
+                        f"assert 'paddle' in sys.modules; {STATE}; print(runtime.describe('cpu'))")
+    state, line = result.stdout.splitlines()
+    assert state == "3 5"
+    assert line.startswith("runtime: 3 threads (OMP_NUM_THREADS), MKL_DEBUG_CPU_TYPE=5 (AMD), ")
+    assert line.endswith("device cpu") and "OMP_NUM_THREADS" not in result.stderr
+
+
+def test_values_of_the_user_stay():
+    result = run_python(f"import os; from tools import runtime; runtime.configure(); {STATE}",
+                        OMP_NUM_THREADS="1", MKL_DEBUG_CPU_TYPE="4")
+    assert result.stdout.split() == ["1", "4"]
+
+
+def test_too_late_is_said():
+    result = run_python("import os, sys; sys.modules['paddle'] = os; from tools import runtime\n"
+                        "os.environ['OMP_NUM_THREADS'] = '1'; runtime.available_cores = lambda: 2\n"
+                        f"runtime.cpu_vendor = lambda: ''; runtime.configure(); {STATE}")
+    assert "before tools.runtime.configure(), so OMP_NUM_THREADS=2 cannot" in result.stderr
+    assert result.stdout.split() == ["1", "-"]
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    """Sets how many GPUs Paddle seems to have; None: the CPU build."""
+    import paddle
+
+    def pretend(count):
+        monkeypatch.setattr(paddle.device, "is_compiled_with_cuda", lambda: count is not None)
+        monkeypatch.setattr(paddle.device.cuda, "device_count", lambda: count)
+    return pretend
+
+
+@pytest.mark.parametrize("count, asked, device", [
+    (None, "auto", "cpu"), (None, "cpu", "cpu"), (0, "auto", "cpu"), (2, "auto", "gpu"),
+    (2, "cpu", "cpu"), (2, "gpu", "gpu"), (2, "gpu:1", "gpu:1")])
+def test_device(gpus, count, asked, device):
+    gpus(count)
+    assert runtime.resolve_device(asked) == device
+
+
+@pytest.mark.parametrize("count, asked, message", [
+    (None, "gpu", "CPU build"), (None, "gpu:0", "CPU build"), (0, "gpu", r"sees 0 GPU"),
+    (2, "gpu:2", r"sees 2 GPU"), (2, "cuda", "expected auto"), (2, "gpu:", "expected auto"),
+    (2, "gpu:-1", "expected auto"), (2, "", "expected auto")])
+def test_device_that_is_not_there(gpus, count, asked, message):
+    gpus(count)
+    with pytest.raises(UserError, match=message):
+        runtime.resolve_device(asked)

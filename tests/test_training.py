@@ -1,0 +1,165 @@
+"""Training: schedule against a table, one batch overfits, resume equals uninterrupted, bad losses stop."""
+import json
+
+import numpy as np
+import paddle
+import pytest
+
+from config import get_config
+from model.solov2 import build_solov2
+from tests.conftest import TINY
+from tools.data.loader import train_loader
+from tools.data.splits import open_dataset
+from tools.errors import UserError
+from tools.training.checkpoint import load_pretrained, load_weights, meta_of, read_weights, save_weights, to_arrays
+from tools.training.loop import Trainer
+from tools.training.optimizer import build_optimizer, learning_rate_at, norm_parameter_names, schedule_steps
+from tools.training.run_state import checkpoint_paths, find_checkpoint, load_checkpoint
+
+
+def make_trainer(cfg, num_steps, make_batches=None):
+    paddle.seed(cfg.seed)
+    dataset = open_dataset(cfg, "train")
+    model = build_solov2(cfg)
+    return Trainer(cfg, model, build_optimizer(cfg, model), dataset.class_names, num_steps,
+                   make_batches or (lambda first, end: train_loader(dataset, cfg, first, end)))
+
+
+def test_learning_rate_table():
+    """12 epochs of 117266 images at batch 16: PaddleDetection's 1x schedule."""
+    cfg = get_config(0, epochs=12, lr_milestones=(8, 11))
+    steps = schedule_steps(cfg, 117266)
+    assert steps == 87949
+    table = {0: 0.0, 1: 1e-5, 500: 0.005, 999: 0.00999, 1000: 0.01, 58632: 0.01, 58633: 0.001, 80619: 0.001,
+             80620: 0.0001, 87948: 0.0001}
+    for step, rate in table.items():
+        assert learning_rate_at(cfg, step, steps) == pytest.approx(rate), step
+    assert learning_rate_at(cfg.replace(batch_size=4), 1000, steps) == pytest.approx(0.0025)
+
+
+def test_norms_are_not_decayed_and_momentum_is_coupled():
+    cfg = get_config("quickstart", **TINY, grad_clip_norm=0.0)
+    model = build_solov2(cfg)
+    norms = norm_parameter_names(model)
+    optimizer = build_optimizer(cfg, model)
+    optimizer.set_lr(0.5)
+    before = {name: p.numpy().copy() for name, p in model.named_parameters() if not p.stop_gradient}
+    for p in model.parameters():
+        if not p.stop_gradient:
+            (p * 0.0).sum().backward()
+    optimizer.step()
+    for name, p in model.named_parameters():
+        if name in before:
+            factor = 1.0 if p.name in norms else 1 - 0.5 * 1e-4
+            np.testing.assert_allclose(p.numpy(), before[name] * factor, rtol=1e-6, err_msg=name)
+    assert any(".norm." in name for name in before)
+
+
+def test_one_batch_overfits(tiny_cfg):
+    cfg = tiny_cfg.replace(learning_rate=0.05, warmup_steps=5, lr_milestones=(), checkpoint_every=1000)
+    dataset = open_dataset(cfg, "train")
+    batch = next(iter(train_loader(dataset, cfg, 0, 1)))
+    trainer = make_trainer(cfg, 60, lambda first, end: [batch] * (end - first))
+    trainer.run()
+    records = [json.loads(line) for line in open(f"{cfg.run_dir}/log.jsonl", encoding="utf-8")]
+    first, last = records[0]["loss"], records[-1]["loss"]
+    assert last < 0.5 * first, (first, last)
+    assert {"step", "lr", "mask", "category", "data_s", "step_s", "eta_s"} <= set(records[0])
+
+
+def test_resume_equals_uninterrupted(tiny_cfg):
+    whole = make_trainer(tiny_cfg, 6)
+    whole.run()
+    expected = to_arrays(whole.model.state_dict())
+    part_cfg = tiny_cfg.replace(output_dir=tiny_cfg.output_dir + "_part")
+    part = make_trainer(part_cfg, 6)
+    part.cfg = part_cfg
+
+    class Killed(Exception):
+        pass
+
+    def stop_after_three(first, end):
+        for number, batch in enumerate(train_loader(open_dataset(part_cfg, "train"), part_cfg, first, end)):
+            if number == 3:
+                raise Killed
+            yield batch
+
+    part.make_batches = stop_after_three
+    with pytest.raises(Killed):
+        part.run()
+    resumed = make_trainer(part_cfg.replace(), 6)
+    paddle.seed(999)                                       # whatever the new process drew before
+    load_checkpoint(resumed, find_checkpoint(part_cfg.run_dir, "auto"))
+    assert resumed.step == 2
+    resumed.run()
+    for name, tensor in resumed.model.state_dict().items():
+        np.testing.assert_array_equal(tensor.numpy(), expected[name], err_msg=name)
+    assert len(checkpoint_paths(part_cfg.run_dir)) == 3
+
+
+def test_resume_refuses_another_run(tiny_cfg):
+    trainer = make_trainer(tiny_cfg, 2)
+    trainer.run()
+    with pytest.raises(UserError, match="num_steps 2 in the checkpoint, 9 now"):
+        load_checkpoint(make_trainer(tiny_cfg, 9), find_checkpoint(tiny_cfg.run_dir, "auto"))
+    with pytest.raises(UserError, match="nothing to resume"):
+        find_checkpoint(tiny_cfg.run_dir + "/none", "auto")
+
+
+def test_a_loss_that_is_not_finite_names_the_images(tiny_cfg):
+    dataset = open_dataset(tiny_cfg, "train")
+    batch = next(iter(train_loader(dataset, tiny_cfg, 0, 1)))
+    trainer = make_trainer(tiny_cfg, 2, lambda first, end: [batch])
+    trainer.model.head.category_pred.bias.set_value(np.full(6, np.nan, np.float32))
+    with pytest.raises(UserError) as error:
+        trainer.run()
+    assert all(name in str(error.value) for name in batch["file_names"])
+
+
+def test_a_batch_without_objects_trains(tiny_cfg):
+    dataset = open_dataset(tiny_cfg, "train")
+    batch = next(iter(train_loader(dataset, tiny_cfg, 0, 1)))
+    empty = paddle.zeros([0], dtype="int64")
+    batch = {**batch, "category_targets": paddle.full_like(batch["category_targets"], -1), "cells": empty,
+             "cell_masks": empty, "object_masks": batch["object_masks"][:0], "rows_per_image": [0, 0]}
+    trainer = make_trainer(tiny_cfg, 1, lambda first, end: [batch])
+    before = to_arrays(trainer.model.state_dict())
+    values = trainer.train_step(batch)
+    assert values["mask"] == 0 and np.isfinite(values["loss"])
+    trainer.step = 2                                       # past the step whose rate is 0
+    trainer.train_step(batch)
+    after = to_arrays(trainer.model.state_dict())
+    assert not np.array_equal(before["head.category_pred.bias"], after["head.category_pred.bias"])
+    assert all(np.isfinite(array).all() for array in after.values())
+
+
+def test_weights_round_trip_and_misfits(tiny_cfg, tmp_path):
+    model = build_solov2(tiny_cfg)
+    path = str(tmp_path / "w.pdparams")
+    save_weights(path, to_arrays(model.state_dict()), meta_of(tiny_cfg, list("abcdef")))
+    other = build_solov2(tiny_cfg)
+    assert load_weights(other, path)["class_names"] == list("abcdef")
+    for name, tensor in other.state_dict().items():
+        np.testing.assert_array_equal(tensor.numpy(), model.state_dict()[name].numpy())
+    three = build_solov2(tiny_cfg.replace(num_classes=3))
+    with pytest.raises(UserError, match=r"head.category_pred.weight: \[6, 16, 3, 3\] in the file, \[3, 16, 3, 3\]"):
+        load_weights(three, path)
+    fresh = load_pretrained(three, path)
+    assert sorted(line.split(":")[0] for line in fresh) == ["head.category_pred.bias", "head.category_pred.weight"]
+    np.testing.assert_array_equal(three.state_dict()["fpn.lateral.0.weight"].numpy(),
+                                  model.state_dict()["fpn.lateral.0.weight"].numpy())
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "missing", "foreign"])
+def test_bad_weights_files_are_one_sentence(tiny_cfg, tmp_path, damage):
+    path = tmp_path / "w.pdparams"
+    save_weights(str(path), to_arrays(build_solov2(tiny_cfg).state_dict()), meta_of(tiny_cfg, ["a"]))
+    whole = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    elif damage == "foreign":
+        paddle.save({"w": paddle.zeros([2])}, str(path))
+    else:
+        path.write_bytes({"cut": whole[:len(whole) // 2], "empty": b"", "text": b"hello"}[damage])
+    with pytest.raises(UserError, match="w.pdparams"):
+        read_weights(str(path))

@@ -1,0 +1,265 @@
+"""Pre-processing against the stored outputs of the original readers; transforms by hand."""
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tools.data import transforms
+from tools.data.masks import masks_to_boxes
+from tools.data.transforms import (
+    ColorDistortion,
+    Compose,
+    Normalize,
+    Preprocess,
+    RandomCrop,
+    RandomFlip,
+    RandomResize,
+    Resize,
+    pad_to_divisor,
+    resize_image,
+    resized_size,
+    train_transforms,
+)
+from tools.errors import UserError
+
+GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden" / "data"
+needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason="needs ../shared/golden")
+
+RGB = {"channel_order": "rgb", "pixel_mean": (123.675, 116.28, 103.53),
+       "pixel_std": (58.395, 57.12, 57.375), "resize_library": "cv2", "normalize_first": False,
+       "resized_size_rule": "round", "test_short_side": 800, "test_max_side": 1333}
+PADDLE_22 = {**RGB, "normalize_first": True, "resized_size_rule": "fractional"}
+FAMILIES = {
+    "wxinlong_800": RGB,
+    "adelaidet_800": {**RGB, "channel_order": "bgr", "pixel_mean": (103.53, 116.28, 123.675),
+                      "pixel_std": (1.0, 1.0, 1.0), "resize_library": "pil"},
+    "paddledet05_800": {**RGB, "resized_size_rule": "fractional"},
+    "paddledet22_800": PADDLE_22,
+    "paddledet22_512": {**PADDLE_22, "test_short_side": 512, "test_max_side": 852},
+    "paddledet27_800": {**RGB, "normalize_first": True},
+    "paddledet27_512": {**RGB, "normalize_first": True, "test_short_side": 512,
+                        "test_max_side": 852},
+}
+
+
+def sample(height=40, width=60, count=3, seed=0):
+    rng = np.random.default_rng(seed)
+    masks = np.zeros((count, height, width), bool)
+    for mask in masks:
+        top, left = rng.integers(0, [height - 12, width - 12])
+        mask[top:top + rng.integers(5, 12), left:left + rng.integers(5, 12)] = True
+    return {"image": rng.integers(0, 256, (height, width, 3)).astype(np.uint8), "masks": masks,
+            "boxes": masks_to_boxes(masks), "class_indices": np.arange(count), "image_id": 7,
+            "file_name": "a.jpg", "original_size": (height, width)}
+
+
+def golden(name):
+    data = np.load(GOLDEN / f"preprocess__{name}.npz")
+    return data, np.ascontiguousarray(data["original_image"][..., ::-1])
+
+
+@needs_golden
+@pytest.mark.parametrize("name", FAMILIES)
+def test_preprocessing_of_the_original_projects(name):
+    data, image = golden(name)
+    if "pil" in FAMILIES[name].values():
+        pytest.importorskip("PIL")
+    network_image, size = Preprocess(SimpleNamespace(**FAMILIES[name]))(image)
+    np.testing.assert_allclose(size, data["resized_size"], rtol=1e-6)
+    padded = pad_to_divisor([network_image], 32)[0]
+    assert padded.dtype == np.float32 and list(padded.shape) == data["input_shape"].tolist()
+    np.testing.assert_allclose(padded[:, ::4, ::4], data["input_sub4"], rtol=0, atol=1e-5)
+    np.testing.assert_allclose([padded.mean(dtype=np.float64), padded.std(dtype=np.float64)],
+                               data["input_stats"], rtol=1e-6)
+
+
+@needs_golden
+@pytest.mark.parametrize("name", ["wxinlong_800", "adelaidet_800"])
+def test_resized_pixels_are_bit_equal(name):
+    data, image = golden(name)
+    if name.startswith("adelaidet"):
+        pytest.importorskip("PIL")
+    resized, _ = resize_image(image, 800, 1333, FAMILIES[name]["resize_library"])
+    np.testing.assert_array_equal(resized[::4, ::4, ::-1], data["resized_image_sub4"])
+
+
+@needs_golden
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name.startswith("paddledet2")])
+def test_training_resize_of_paddledetection(name):
+    data, image = golden(name)
+    count, height, width = data["train_original_mask_shape"]
+    masks = np.unpackbits(data["train_original_mask_packed"], axis=-1)[..., :width].astype(bool)
+    before = {"image": image, "masks": masks, "boxes": data["train_original_box"]}
+    short_side, max_side = data["train_target_size"].tolist()
+    after = Resize(short_side, max_side, "cv2", FAMILIES[name]["resized_size_rule"])(before, None)
+    np.testing.assert_array_equal(after["image"][::4, ::4, ::-1], data["train_resized_image_sub4"])
+    np.testing.assert_array_equal(np.packbits(after["masks"], axis=-1), data["train_mask_packed"])
+    np.testing.assert_allclose(after["boxes"], data["train_box"], rtol=1e-6)
+    normalized = Normalize("rgb", RGB["pixel_mean"], RGB["pixel_std"]).normalize(after["image"])
+    np.testing.assert_allclose(normalized.transpose(2, 0, 1)[:, ::4, ::4],
+                               data["train_input_sub4"], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("size, rule, expected", [
+    ((480, 640), "round", (800, 1067)), ((640, 480), "round", (1067, 800)),
+    ((300, 1000), "round", (400, 1333)), ((800, 1333), "round", (800, 1333)),
+    ((480, 640), "two_steps", (800, 1067)), ((300, 1000), "two_steps", (400, 1333)),
+    ((100, 100), "two_steps", (800, 800)), ((480, 640), "fractional", (800, 640 * 800 / 480))])
+def test_resized_size(size, rule, expected):
+    found = resized_size(size, 800, 1333, rule)
+    assert found == pytest.approx(expected, rel=1e-12)
+    assert all(isinstance(side, float if rule == "fractional" else int) for side in found)
+
+
+def test_wrong_names_are_refused():
+    with pytest.raises(UserError, match="resized_size_rule 'up'"):
+        resized_size((4, 4), 8, 8, "up")
+    with pytest.raises(UserError, match="resize_library 'gd'"):
+        resize_image(np.zeros((4, 4, 3), np.uint8), 8, 8, "gd")
+    with pytest.raises(UserError, match="channel_order 'gbr'"):
+        Normalize("gbr", (0, 0, 0), (1, 1, 1))
+
+
+def test_normalize_is_the_formula_in_the_channel_order():
+    image = sample()["image"]
+    mean, std = (10.0, 20.0, 30.0), (2.0, 3.0, 4.0)
+    rgb = Normalize("rgb", mean, std).normalize(image)
+    assert rgb.dtype == np.float32 and rgb.shape == image.shape
+    np.testing.assert_allclose(rgb, (image[..., ::-1] - np.array(mean)) / std, rtol=1e-6)
+    bgr = Normalize("bgr", mean, std).normalize(image)
+    np.testing.assert_allclose(bgr, (image - np.array(mean)) / std, rtol=1e-6)
+
+
+def test_resize_scales_and_clips_boxes_and_keeps_objects():
+    before = sample()
+    before["boxes"][0] = [-5, 3, 70, 50]
+    after = Resize(20, 1000)(before, None)
+    assert after["image"].shape == (20, 30, 3) and after["masks"].shape == (3, 20, 30)
+    np.testing.assert_array_equal(after["boxes"][0], [0, 1.5, 30, 20])
+    np.testing.assert_array_equal(after["boxes"][1:], before["boxes"][1:] / 2)
+    assert after["boxes"].dtype == np.float32 and after["masks"].dtype == bool
+
+
+def test_a_mask_may_vanish_when_it_shrinks():
+    before = sample(count=1)
+    before["masks"][:] = False
+    before["masks"][0, 1, 1] = True
+    after = Resize(10, 1000)(before, None)
+    assert after["masks"].shape == (1, 10, 15) and not after["masks"].any()
+
+
+def test_random_resize_uses_every_side_and_respects_the_cap():
+    resize = RandomResize((10, 20, 30), 40)
+    rng = np.random.default_rng(0)
+    sizes = {resize(sample(), rng)["image"].shape[:2] for _ in range(60)}
+    assert sizes == {(10, 15), (20, 30), (27, 40)}
+
+
+def test_flip_twice_is_the_identity_and_once_mirrors():
+    before = sample()
+    once = RandomFlip(1.0)(before, np.random.default_rng(0))
+    np.testing.assert_array_equal(once["image"], before["image"][:, ::-1])
+    np.testing.assert_array_equal(once["boxes"], masks_to_boxes(once["masks"]))
+    twice = RandomFlip(1.0)(once, np.random.default_rng(0))
+    for key in ("image", "masks", "boxes"):
+        np.testing.assert_array_equal(twice[key], before[key])
+    assert RandomFlip(0.0)(before, np.random.default_rng(0)) is before
+
+
+def test_color_distortion_keeps_type_and_varies():
+    before = sample()
+    results = [ColorDistortion()(before, np.random.default_rng(k))["image"] for k in range(20)]
+    assert all(image.dtype == np.uint8 and image.shape == (40, 60, 3) for image in results)
+    assert sum(not np.array_equal(image, before["image"]) for image in results) >= 15
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_contrast_saturation_and_hue_leave_grey_alone(step):
+    grey = np.full((4, 4, 3), 100, np.float32)
+    changed = ColorDistortion().distort(grey, step, np.random.default_rng(0))
+    np.testing.assert_allclose(changed, grey, atol=1e-3)
+
+
+def test_hue_turns_by_at_most_18_degrees():
+    red = np.zeros((1, 1, 3), np.float32)
+    red[..., 2] = 200
+    for seed in range(30):
+        b, g, r = ColorDistortion().distort(red, 3, np.random.default_rng(seed))[0, 0]
+        assert r == pytest.approx(200, abs=0.01) and max(b, g) <= 200 * 18 / 60 + 0.01
+
+
+def test_crop_cuts_everything_alike():
+    cropped = 0
+    for seed in range(40):
+        before = sample(count=4, seed=seed)
+        after = RandomCrop()(before, np.random.default_rng(seed))
+        if after is before:
+            continue
+        cropped += 1
+        height, width = after["image"].shape[:2]
+        assert 0.3 * 40 * 0.7 - 2 <= height <= 40 and 0.3 * 60 * 0.7 - 2 <= width <= 60
+        assert after["masks"].shape[1:] == (height, width)
+        assert len(after["masks"]) == len(after["boxes"]) == len(after["class_indices"]) > 0
+        np.testing.assert_array_equal(after["boxes"], masks_to_boxes(after["masks"]))
+        assert set(after["class_indices"]) <= {0, 1, 2, 3}
+    assert cropped >= 25
+
+
+def test_crop_drops_objects_whose_centre_is_outside():
+    before = sample(count=1)
+    before["boxes"] = np.float32([[0, 0, 10, 10], [30, 20, 50, 40]])
+    inside = transforms.centers_inside(before["boxes"], (20, 10, 60, 40))
+    assert inside.tolist() == [False, True]
+
+
+def test_crop_reaches_the_overlap_it_drew(monkeypatch):
+    monkeypatch.setattr(transforms, "CROP_OVERLAPS", (0.5,))
+    best = []
+    for seed in range(60):
+        before = sample(20, 20, 1, seed)
+        after = RandomCrop()(before, np.random.default_rng(seed))
+        if after is not before:
+            window = np.prod(after["image"].shape[:2])
+            shared, area = after["masks"].sum(), before["masks"].sum()
+            best.append(shared / (window + area - shared))
+    assert best and min(best) >= 0.5
+
+
+def test_box_iou_by_hand():
+    boxes = np.float32([[0, 0, 4, 4], [2, 2, 6, 6], [8, 8, 9, 9]])
+    np.testing.assert_allclose(transforms.box_iou(boxes, (0, 0, 4, 4)), [1, 4 / 28, 0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_all_training_transforms_in_a_row(count):
+    cfg = SimpleNamespace(**RGB, color_distortion=True, random_crop=True, flip_probability=0.5,
+                          train_short_sides=(32, 48), train_max_side=64)
+    pipeline = train_transforms(cfg)
+    assert isinstance(pipeline, Compose)
+    for seed in range(5):
+        before = sample(count=count)
+        kept = {key: np.copy(before[key]) for key in ("image", "masks", "boxes")}
+        after = pipeline(before, np.random.default_rng(seed))
+        again = pipeline(before, np.random.default_rng(seed))
+        assert after["image"].dtype == np.float32 and max(after["image"].shape) <= 64
+        assert after["masks"].shape == (len(after["boxes"]), *after["image"].shape[:2])
+        assert after["boxes"].dtype == np.float32 and after["boxes"].shape[1] == 4
+        for key in kept:
+            np.testing.assert_array_equal(before[key], kept[key])        # input left alone
+            np.testing.assert_array_equal(after[key], again[key])        # same seed, same result
+
+
+def test_pad_fills_right_and_bottom_with_zeros():
+    images = [np.ones((3, 5, 9), np.float32), np.ones((3, 8, 4), np.float32)]
+    batch = pad_to_divisor(images, 8)
+    assert batch.shape == (2, 3, 8, 16) and batch.dtype == np.float32
+    assert batch[0].sum() == images[0].size and batch[0, :, :5, :9].all()
+    assert batch[1].sum() == images[1].size and batch[1, :, :8, :4].all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 2)])
+def test_extreme_images_can_be_preprocessed(size):
+    settings = SimpleNamespace(**{**RGB, "test_short_side": 64, "test_max_side": 96})
+    image, resized = Preprocess(settings)(np.zeros((*size, 3), np.uint8))
+    assert image.shape == (3, *resized) and min(resized) >= 1

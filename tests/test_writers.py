@@ -1,0 +1,91 @@
+"""Files of results: names that never collide, whole files or none, the json formats."""
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from model.instances import Instances
+from tools.errors import UserError
+from tools.inference.writers import (
+    ResultWriter,
+    coco_results,
+    output_paths,
+    write_image,
+    write_json,
+)
+
+
+def test_names_stay_and_never_collide(tmp_path):
+    names = ["a.jpg", "a.png", "a.b.c.jpg", "a.b.jpg", "sub/a.jpg", "A.TIF", "a.gif", "a.gif.png",
+             "raw"]
+    outputs = output_paths([(f"in/{name}", name) for name in names], tmp_path / "out")
+    assert len(set(outputs.values())) == len(names)
+    assert [outputs[name].relative_to(tmp_path / "out").as_posix() for name in names] == \
+        ["a.jpg", "a.png", "a.b.c.jpg", "a.b.jpg", "sub/a.jpg", "A.TIF", "a.gif.png.png",
+         "a.gif.png", "raw.png"]
+
+
+def test_input_is_never_overwritten(tmp_path):
+    for name in ("a.jpg", "out"):
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(UserError, match="would replace"):
+        output_paths([(str(tmp_path / "a.jpg"), "a.jpg")], tmp_path / ".")
+    with pytest.raises(UserError, match="cannot make the folder"):
+        output_paths([(str(tmp_path / "a.jpg"), "a.jpg")], tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.JPEG", "a.bmp", "a.webp", "a.tif",
+                                  "sub/ü [1].png"])
+def test_image_is_written_whole(tmp_path, name):
+    image = np.full((20, 30, 3), 90, np.uint8)
+    write_image(tmp_path / name, image)
+    back = cv2.imdecode(np.frombuffer((tmp_path / name).read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    assert np.abs(back.astype(int) - image).max() <= 3
+    assert [path.name for path in (tmp_path / name).parent.iterdir()] == [(tmp_path / name).name]
+
+
+def test_failed_write_leaves_nothing(tmp_path):
+    (tmp_path / "a.png").mkdir()
+    with pytest.raises(UserError, match="cannot write .*a.png"):
+        write_image(tmp_path / "a.png", np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(UserError, match="cannot write .*a.webp"):
+        write_image(tmp_path / "a.webp", np.zeros((1, 20000, 3), np.uint8))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def two_instances():
+    left, right = np.zeros((2, 6, 8), bool)
+    left[1:3, 0:4], right[5, 7] = True, True
+    return Instances([0.9, 0.2], [1, 0], [(0, 0, left), (0, 0, right)], (6, 8))
+
+
+def test_coco_results():
+    first, second = coco_results(two_instances(), 42, (3, 7))
+    assert (first["image_id"], first["category_id"], first["bbox"]) == (42, 7, [0, 1, 4, 2])
+    assert (second["category_id"], second["bbox"]) == (3, [7, 5, 1, 1])
+    assert first["score"] == pytest.approx(0.9) and first["segmentation"]["size"] == [6, 8]
+    json.dumps([first, second])
+    assert coco_results(Instances([], [], [], (6, 8)), 1, (3, 7)) == []
+
+
+def test_result_writer(tmp_path):
+    images = [("in/a.jpg", "a.jpg"), ("in/broken.jpg", "broken.jpg"), ("in/b.gif", "b.gif")]
+    writer = ResultWriter(images, tmp_path, ("cat", "dog"), 0.5, with_json=True)
+    writer("b.gif", np.zeros((6, 8, 3), np.uint8), Instances([], [], [], (6, 8)))
+    writer("a.jpg", np.zeros((6, 8, 3), np.uint8), two_instances())
+    assert writer.counts == {"a.jpg": 1, "b.gif": 0}
+    writer.write_json(tmp_path / "new/all.json")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jpg", "b.gif.png", "new"]
+    content = json.loads((tmp_path / "new/all.json").read_text())
+    assert content["images"] == [{"id": 1, "file_name": "a.jpg", "height": 6, "width": 8},
+                                 {"id": 3, "file_name": "b.gif", "height": 6, "width": 8}]
+    assert content["categories"] == [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
+    assert [(result["image_id"], result["category_id"]) for result in content["annotations"]] == \
+        [(1, 2), (1, 1)]
+
+
+def test_json_names_the_file_it_cannot_write(tmp_path):
+    (tmp_path / "file").write_bytes(b"x")
+    with pytest.raises(UserError, match="file"):
+        write_json(tmp_path / "file/all.json", {})

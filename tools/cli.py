@@ -1,0 +1,57 @@
+"""What all command lines share: the config flags, the list of configs, exit codes."""
+import argparse
+import os
+import sys
+
+from config import DEFAULT_CONFIG, get_config, list_configs, parse_overrides
+from config.base import ConfigError
+from tools.errors import UserError
+
+BAD_INPUT = 2
+INTERRUPTED = 130                  # 128 + SIGINT, as shells report it
+
+
+def build_parser(description):
+    """An ArgumentParser with the shared flags, whose --help ends with the list of configs."""
+    parser = argparse.ArgumentParser(description=description, epilog=f"configs:\n{list_configs()}",
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_config_arguments(parser)
+    return parser
+
+
+def add_config_arguments(parser):
+    """Add --config, -o/--override and --device."""
+    parser.add_argument("--config", default=DEFAULT_CONFIG, metavar="N|NAME",
+                        help="number or name of a config (default: %(default)s)")
+    parser.add_argument("-o", "--override", nargs="+", action="extend", default=[],
+                        metavar="KEY=VALUE",
+                        help="replace settings of the config, e.g. -o batch_size=4 seed=7")
+    parser.add_argument("--device", default="auto", metavar="DEVICE",
+                        help="auto, cpu, gpu or gpu:N (default: %(default)s)")
+
+
+def load_config(args):
+    """The config that --config and -o ask for.  Raises ConfigError."""
+    cfg = get_config(args.config)
+    return cfg.replace(**parse_overrides(cfg, args.override))
+
+
+def run(main, argv=None):
+    """Call `main(argv)` and exit with what it returns (None: 0).
+
+    Bad input (UserError, ConfigError) is one line on stderr and exit code 2.  Ctrl-C ends the
+    process at once with code 130, without waiting for threads in the middle of an image.
+    """
+    try:
+        code = main(argv) or 0
+    except (UserError, ConfigError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = INTERRUPTED
+    if code == INTERRUPTED:        # after the except block, which kept open data loaders alive
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

@@ -1,0 +1,171 @@
+"""Training batches, read ahead by worker processes.
+
+Every batch is a pure function of (seed, step): the epochs' permutations form one endless stream of
+(epoch, index) items, step t takes the items from t * batch_size on, and the transforms of an item
+draw from a generator seeded with (seed, epoch, index).  So a run that resumes at step t reads what
+an uninterrupted one would have read, whatever the number of workers.
+"""
+import functools
+import logging
+import os
+import shutil
+
+import cv2
+import numpy as np
+import paddle
+
+from model.targets import build_targets
+from tools.data.transforms import pad_to_divisor, train_transforms
+from tools.errors import UserError
+
+PREFETCH = 2                    # batches that each worker holds ready
+SHARED_MEMORY = "/dev/shm"
+
+logger = logging.getLogger(__name__)
+
+
+class ItemStream(paddle.io.BatchSampler):
+    """The (epoch, index) items of steps start_step .. num_steps - 1, this rank's part of each."""
+
+    def __init__(self, length, cfg, start_step, num_steps, rank=0, world_size=1):
+        if cfg.batch_size % world_size:
+            raise UserError(f"batch_size {cfg.batch_size} cannot be shared by {world_size} "
+                            "processes; choose a multiple")
+        self.length, self.seed, self.shuffle = length, cfg.seed, cfg.shuffle
+        self.steps = range(start_step, num_steps)
+        self.total, self.share = cfg.batch_size, cfg.batch_size // world_size
+        self.rank = rank
+        self.order = functools.lru_cache(maxsize=2)(self._order)
+
+    def __len__(self):
+        return len(self.steps)
+
+    def __iter__(self):
+        for step in self.steps:
+            first = step * self.total + self.rank * self.share
+            yield [self.item(position) for position in range(first, first + self.share)]
+
+    def item(self, position):
+        """The (epoch, index) at a position of the endless stream."""
+        epoch, place = divmod(position, self.length)
+        return epoch, int(self.order(epoch)[place])
+
+    def _order(self, epoch):
+        if not self.shuffle:
+            return np.arange(self.length)
+        return np.random.default_rng([self.seed, epoch]).permutation(self.length)
+
+
+class TrainingSamples(paddle.io.Dataset):
+    """Transformed samples of a CocoDataset by (epoch, index); a UserError is returned, not raised.
+
+    Paddle would wrap what a worker raises in another type, or stop the worker.
+    """
+
+    def __init__(self, dataset, cfg):
+        super().__init__()
+        self.dataset, self.seed = dataset, cfg.seed
+        self.transform = train_transforms(cfg)
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitem__(self, item):
+        epoch, index = item
+        try:
+            sample = read_sample(self.dataset, index)
+        except UserError as error:
+            return error
+        return self.transform(sample, np.random.default_rng([self.seed, epoch, index]))
+
+
+def read_sample(dataset, index):
+    """The sample dict (see transforms.py) of image `index`, untransformed."""
+    info = dataset.image_info(index)
+    masks, boxes, class_indices = dataset.objects(index)
+    return {"image": dataset.load_image(index), "masks": masks, "boxes": boxes,
+            "class_indices": class_indices, "image_id": info["image_id"],
+            "file_name": info["file_name"], "original_size": info["size"]}
+
+
+class Collate:
+    """Samples -> a batch: padded images and the targets for them, or the first error among them."""
+
+    def __init__(self, cfg):
+        self.divisor, self.num_grids = cfg.size_divisor, cfg.num_grids
+        self.scale_ranges, self.center_region = cfg.scale_ranges, cfg.center_region
+
+    def __call__(self, samples):
+        for sample in samples:
+            if isinstance(sample, UserError):
+                # The array counts: Paddle takes a batch without any for the end of the data.
+                return {"error": str(sample), "images": np.zeros(1, np.float32)}
+        images = pad_to_divisor([s["image"].transpose(2, 0, 1) for s in samples], self.divisor)
+        objects = [(s["masks"], s["boxes"], s["class_indices"]) for s in samples]
+        targets = build_targets(objects, images.shape[2:], self.num_grids, self.scale_ranges,
+                                self.center_region)
+        rows = np.bincount(targets["object_images"][targets["cell_masks"]], minlength=len(samples))
+        # Paddle cannot send an array without elements between processes; its shape and type can go.
+        empty = {name: (value.shape, str(value.dtype)) for name, value in targets.items()
+                 if value.size == 0}
+        return {"images": images, "rows_per_image": rows.tolist(),
+                "resized_sizes": np.array([s["image"].shape[:2] for s in samples], np.int64),
+                "image_ids": [s["image_id"] for s in samples],
+                "file_names": [s["file_name"] for s in samples], "empty": empty,
+                **{name: value for name, value in targets.items() if name not in empty}}
+
+
+class TrainLoader:
+    """Iterates over the batches once; raises UserError for a sample that cannot be read."""
+
+    def __init__(self, loader):
+        self.loader = loader
+
+    def __len__(self):
+        return len(self.loader)
+
+    def __iter__(self):
+        for batch in self.loader:
+            if "error" in batch:
+                raise UserError(batch["error"])
+            for name, (shape, dtype) in batch.pop("empty").items():
+                batch[name] = paddle.empty(shape, dtype)
+            yield batch
+
+
+def train_loader(dataset, cfg, start_step, num_steps, rank=0, world_size=1):
+    """The batches of steps start_step .. num_steps - 1 of a run, for one of its processes.
+
+    cfg.batch_size counts the images of all processes; each of the `world_size` takes its share.  A
+    batch is a dict of paddle tensors "images" float32 [N, 3, H, W], normalised and zero-padded,
+    "resized_sizes" int64 [N, 2] (height, width before padding) and all of model.targets, and of
+    lists "image_ids", "file_names" and "rows_per_image", the positive (cell, object) pairs of each.
+    Raises UserError, in this process, naming a broken file.
+    """
+    sampler = ItemStream(len(dataset), cfg, start_step, num_steps, rank, world_size)
+    loader = paddle.io.DataLoader(
+        TrainingSamples(dataset, cfg), batch_sampler=sampler, collate_fn=Collate(cfg),
+        num_workers=cfg.num_workers, worker_init_fn=single_threaded, prefetch_factor=PREFETCH,
+        use_shared_memory=enough_shared_memory(cfg, sampler.share))
+    return TrainLoader(loader)
+
+
+def single_threaded(worker):
+    """Several workers with OpenCV threads each would only fight for the cores."""
+    cv2.setNumThreads(0)
+
+
+def enough_shared_memory(cfg, images_per_batch):
+    """Whether the prefetched batches fit in shared memory; containers often have only 64 MB.
+
+    Without it they pass through pipes: slower, but a full /dev/shm would kill the process.
+    """
+    if not os.path.isdir(SHARED_MEMORY):
+        return True                                    # not Linux: no such limit
+    pixels = max(cfg.train_short_sides) * cfg.train_max_side
+    needed = images_per_batch * 3 * 4 * pixels * (PREFETCH * cfg.num_workers + 1)
+    free = shutil.disk_usage(SHARED_MEMORY).free
+    if free < needed:
+        logger.warning("%s has %d MB free and the batches may need %d MB: not used, reading is "
+                       "slower (docker run --shm-size=8g)", SHARED_MEMORY, free >> 20, needed >> 20)
+    return free >= needed

@@ -1,0 +1,141 @@
+"""COCO average precision of detections, by pycocotools or the faster, equal faster-coco-eval.
+
+T: the 10 IoU thresholds 0.50, 0.55 .. 0.95; R: recall steps; C: classes.
+"""
+import contextlib
+import io
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from tools.data.coco import read_coco_json, usable_segmentation
+from tools.data.masks import mask_to_box, segmentation_to_mask
+from tools.errors import UserError
+
+IOU_50, IOU_75 = 0, 5                                  # positions among the T thresholds
+AREAS = ("all", "small", "medium", "large")            # bounds 32 and 96 pixels squared
+MAX_DETECTIONS = (1, 10, 100)                          # the last one counts
+
+
+def evaluate(dataset, results, iou_types=("segm",), library="auto"):
+    """Metrics of `results` on every image of `dataset`, also of those without objects.
+
+    `dataset`: a CocoDataset (training=False).  `results`: dicts of the COCO results format with
+    image_id, category_id, score, and segmentation (compressed RLE) for "segm", bbox (x, y, w, h)
+    for "bbox".  `library`: "pycocotools", "faster" or "auto", the second where it is installed.
+    Returns per type {"segm_AP", "segm_AP50", "segm_AP75", "segm_APs", "segm_APm", "segm_APl"} in
+    0..1, and "segm_per_class", {class name: AP}.  No results: 0.  Without ground truth (of that
+    class or size): -1, as in pycocotools.  Raises UserError for results of an unknown image.
+    """
+    index_class, evaluator_class = libraries(library)
+    truth = ground_truth(dataset)
+    image_ids = sorted(image["id"] for image in truth["images"])
+    unknown = {result["image_id"] for result in results} - set(image_ids)
+    if unknown:
+        raise UserError(f"results for image id {min(unknown, key=str)}, which is not in "
+                        f"'{dataset.path}'; they belong to another data set")
+    metrics = {}
+    for iou_type in iou_types:
+        detections = {**truth, "annotations": detection_annotations(results, iou_type)}
+        with contextlib.redirect_stdout(io.StringIO()):              # pycocotools prints
+            run = evaluator_class(indexed(index_class, truth), indexed(index_class, detections),
+                                  iou_type)
+            run.params.imgIds = image_ids
+            run.params.catIds = list(dataset.category_ids)
+            run.params.maxDets = list(MAX_DETECTIONS)
+            run.evaluate()
+            run.accumulate()
+        metrics.update(summary(run.eval["precision"], iou_type, dataset.class_names))
+    return metrics
+
+
+def libraries(library):
+    """The index class and the evaluator class of a library by its name in `evaluate`."""
+    if library not in ("auto", "pycocotools", "faster"):
+        raise UserError(f"unknown evaluation library '{library}', expected auto, pycocotools or "
+                        "faster")
+    if library != "pycocotools":
+        try:
+            from faster_coco_eval import COCO, COCOeval_faster
+            return COCO, COCOeval_faster
+        except ImportError:
+            if library == "faster":
+                raise UserError("faster-coco-eval is not installed: pip install faster-coco-eval, "
+                                "or use the library pycocotools") from None
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+    return COCO, COCOeval
+
+
+def ground_truth(dataset):
+    """The json of a CocoDataset as far as it counts, with every key that the libraries need.
+
+    Unusable objects are left out by the rules of CocoDataset.  Annotations are numbered anew from
+    1, since the libraries take id 0 for "not matched" and lose one of two with the same id.
+    """
+    content = read_coco_json(dataset.path)
+    sizes = {info["image_id"]: info["size"]
+             for info in map(dataset.image_info, range(len(dataset)))}
+    annotations = []
+    for annotation in content["annotations"]:
+        size = sizes.get(annotation["image_id"])
+        if size is None or annotation["category_id"] not in dataset.category_ids:
+            continue
+        segmentation, _ = usable_segmentation(annotation, size)
+        if segmentation:
+            annotations.append({"iscrowd": 0, **measures(annotation, segmentation, size),
+                                **annotation, "segmentation": segmentation,
+                                "id": len(annotations) + 1})
+    return {"info": {}, "annotations": annotations,
+            "images": [image for image in content["images"] if image["id"] in sizes],
+            "categories": content["categories"]}
+
+
+def measures(annotation, segmentation, size):
+    """{"area", "bbox"} of the mask where an annotation does not give both, else {}."""
+    if "area" in annotation and "bbox" in annotation:
+        return {}
+    mask = segmentation_to_mask(segmentation, size)
+    x1, y1, x2, y2 = mask_to_box(mask).tolist()
+    return {"area": int(mask.sum()), "bbox": [x1, y1, x2 - x1, y2 - y1]}
+
+
+def detection_annotations(results, iou_type):
+    """Results as annotations, with the area of what is compared: of the mask or of the box.
+
+    (Their own reader takes the area of the box for masks too, which shifts APs, APm and APl.)
+    """
+    if iou_type == "segm":                             # one by one: pycocotools takes up to 255
+        areas = [coco_mask.area(result["segmentation"]) for result in results]
+    else:
+        areas = [result["bbox"][2] * result["bbox"][3] for result in results]
+    return [{**result, "id": number, "area": float(area), "iscrowd": 0}
+            for number, (result, area) in enumerate(zip(results, areas, strict=True), 1)]
+
+
+def indexed(index_class, content):
+    """The COCO object of a library around `content`."""
+    index = index_class()
+    index.dataset = content
+    index.createIndex()
+    return index
+
+
+def summary(precision, iou_type, class_names):
+    """The metrics from `precision` [T, R, C, areas, max detections], -1 where undefined."""
+    precision = precision[..., -1]                                       # [T, R, C, areas]
+    means = {"AP": mean_of_defined(precision[..., 0]),
+             "AP50": mean_of_defined(precision[IOU_50, ..., 0]),
+             "AP75": mean_of_defined(precision[IOU_75, ..., 0])}
+    for position, area in enumerate(AREAS[1:], 1):
+        means[f"AP{area[0]}"] = mean_of_defined(precision[..., position])
+    metrics = {f"{iou_type}_{name}": value for name, value in means.items()}
+    metrics[f"{iou_type}_per_class"] = {name: mean_of_defined(precision[:, :, index, 0])
+                                        for index, name in enumerate(class_names)}
+    return metrics
+
+
+def mean_of_defined(values):
+    """Mean over the values that are not -1; -1 if there are none."""
+    defined = values[values > -1]
+    return float(np.mean(defined)) if defined.size else -1.0

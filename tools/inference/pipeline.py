@@ -1,0 +1,161 @@
+"""Many images through a predictor: threads read ahead and finish behind while the network runs.
+
+    reader threads            calling thread     finisher threads
+    decode -> pre-process  |  network         |  post-process -> sink (draw, write)
+
+Both queues are bounded, results come in the order of the images, and an error keeps its file name.
+"""
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import mean, median
+
+import numpy as np
+import paddle
+
+from model.instances import Instances
+from tools.data.images import read_image
+from tools.data.transforms import pad_to_divisor
+from tools.errors import UserError
+
+READERS, FINISHERS = 2, 2          # threads
+QUEUE = 4                          # images read ahead, and as many being finished
+DECODE, PREPROCESS, NETWORK, POSTPROCESS, SINK = STAGES = (
+    "decode", "pre-process", "network", "post-process", "draw + write")
+
+
+@dataclass
+class Job:
+    """One image on its way; what a stage no longer needs is None."""
+
+    path: str
+    name: str
+    image: np.ndarray = None       # uint8 [H, W, 3] BGR
+    batch: np.ndarray = None       # float32 [1, 3, h, w], ready for the network
+    resized_size: tuple = None
+    outputs: dict = None           # raw outputs of the network
+    instances: Instances = None
+    error: str = ""                # why it was skipped
+
+
+class StageTimes:
+    """Seconds per stage and image, and in all."""
+
+    def __init__(self):
+        self.seconds = {stage: [] for stage in STAGES}
+        self.wall = 0.0            # from the first image's decoding to the last one's sink
+
+    @contextmanager
+    def measure(self, stage):
+        start = time.perf_counter()
+        yield
+        self.seconds[stage].append(time.perf_counter() - start)
+
+    def table(self):
+        """Lines of text: median and mean of each stage, frames per second of network and whole."""
+        lines = [f"{'ms per image':14s}{'median':>10s}{'mean':>10s}"]
+        for stage, seconds in self.seconds.items():
+            if seconds:
+                lines.append(f"{stage:14s}{1e3 * median(seconds):10.1f}{1e3 * mean(seconds):10.1f}")
+        network, finished = self.seconds[NETWORK], len(self.seconds[SINK])
+        if network and self.wall:
+            lines.append(f"network alone: {1 / mean(network):.2f} FPS")
+            lines.append(f"end to end:    {finished / self.wall:.2f} FPS "
+                         f"({finished} images in {self.wall:.2f} s, stages side by side)")
+        return "\n".join(lines)
+
+
+class Pipeline:
+    """for job in Pipeline(predictor, sink)(images): in order, each with `instances` or `error`.
+
+    sink(name, image uint8 [H, W, 3] BGR, Instances) runs in several threads at once.  A UserError
+    of reading or of the sink is the job's `error`; any other exception is raised with the path.
+    """
+
+    def __init__(self, predictor, sink, read=read_image):
+        self.predictor, self.sink, self.read = predictor, sink, read
+        self.times = StageTimes()
+
+    def __call__(self, images):
+        """Yield a Job for each (path, name) of the list `images`."""
+        readers, finishers = ThreadPoolExecutor(READERS), ThreadPoolExecutor(FINISHERS)
+        try:
+            self.warm_up(readers, images)
+            start = time.perf_counter()
+            jobs = (Job(path, name) for path, name in images)
+            jobs = in_order(readers, self.prepare, jobs)
+            jobs = (attempt(self.infer, job) for job in jobs)
+            yield from in_order(finishers, self.finish, jobs)
+            self.times.wall = time.perf_counter() - start
+        finally:                   # without waiting: Ctrl-C arrives here too
+            for pool in (readers, finishers):
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def prepare(self, job):
+        with self.times.measure(DECODE):
+            job.image = self.read(job.path, apply_exif=True)
+        with self.times.measure(PREPROCESS):
+            image, job.resized_size = self.predictor.preprocess(job.image)
+            job.batch = pad_to_divisor([image], self.predictor.cfg.size_divisor)
+
+    def infer(self, job):
+        with self.times.measure(NETWORK):
+            job.outputs = self.predictor.network(job.batch)
+            synchronize()
+        job.batch = None
+
+    def finish(self, job):
+        with self.times.measure(POSTPROCESS):
+            job.instances, = self.predictor.postprocess(job.outputs, [job.resized_size],
+                                                        [job.image.shape[:2]])
+        job.outputs = None
+        with self.times.measure(SINK):
+            self.sink(job.name, job.image, job.instances)
+        job.image = None
+
+    def warm_up(self, pool, images):
+        """One uncounted pass of the network on the first image that can be read."""
+        times, self.times = self.times, StageTimes()
+        for path, name in images:
+            job = Job(path, name)
+            if not finished(job, pool.submit(attempt, self.prepare, job)).error:
+                self.infer(job)
+                break
+        self.times = times
+
+
+def in_order(pool, step, jobs):
+    """Yield the jobs in order after `step` in the threads of `pool`, at most QUEUE ahead."""
+    waiting = deque()
+    for job in jobs:
+        waiting.append((job, pool.submit(attempt, step, job)))
+        if len(waiting) > QUEUE:
+            yield finished(*waiting.popleft())
+    while waiting:
+        yield finished(*waiting.popleft())
+
+
+def attempt(step, job):
+    """The job after `step`; one that failed before stays as it is."""
+    if not job.error:
+        try:
+            step(job)
+        except UserError as error:
+            job.error = str(error)
+    return job
+
+
+def finished(job, future):
+    """The job, once its future is done; an unexpected exception of the thread gets the path."""
+    error = future.exception()
+    if error:
+        raise RuntimeError(f"while segmenting '{job.path}': {error}") from error
+    return job
+
+
+def synchronize():
+    """Wait for a GPU, which otherwise still computes when the call returns."""
+    if paddle.device.get_device().startswith("gpu"):
+        paddle.device.cuda.synchronize()

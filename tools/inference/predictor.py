@@ -1,0 +1,65 @@
+"""The only pairing of pre- and post-processing with a network."""
+import paddle
+
+from model.decode import Decoder
+from model.solov2 import build_solov2
+from tools.data.transforms import Preprocess, pad_to_divisor
+from tools.runtime import resolve_device
+from tools.training.checkpoint import config_of, load_arrays, read_weights
+
+
+class Predictor:
+    """predictor(image_bgr uint8 [H, W, 3]) -> Instances at the size of the image.
+
+    weights: path of a weights file; default the config's own.  What the file says of classes and input (channel
+    order, mean, resize, ...) wins over the config.  device: "auto", "cpu", "gpu" or "gpu:1".
+    """
+
+    def __init__(self, cfg, weights=None, device="auto"):
+        self.device = resolve_device(device)
+        paddle.set_device(self.device)
+        self.weights = weights or cfg.weights_path
+        arrays, meta = read_weights(self.weights)
+        self.class_names = tuple(meta["class_names"])
+        self.cfg = config_of(cfg, meta, self.weights)
+        model = build_solov2(self.cfg)
+        load_arrays(model, arrays, self.weights)
+        self._setup(model)
+
+    @classmethod
+    def from_model(cls, cfg, model, class_names):
+        """A predictor around a network that is already there (evaluation during training)."""
+        self = cls.__new__(cls)
+        self.device, self.weights, self.cfg, self.class_names = paddle.get_device(), "", cfg, tuple(class_names)
+        self._setup(model)
+        return self
+
+    def _setup(self, model):
+        cfg, self.model = self.cfg, model
+        self.preprocess = Preprocess(cfg)      # image -> (float32 [3, h, w], resized size)
+        self.decoder = Decoder(cfg.strides, cfg.score_threshold, cfg.mask_threshold, cfg.max_candidates,
+                               cfg.nms_kernel, cfg.nms_sigma, cfg.update_threshold, cfg.max_per_image)
+
+    def __call__(self, image_bgr):
+        image, resized_size = self.preprocess(image_bgr)
+        images = pad_to_divisor([image], self.cfg.size_divisor)
+        return self.predict_tensor(images, [resized_size], [image_bgr.shape[:2]])[0]
+
+    def predict_tensor(self, images, resized_sizes, original_sizes):
+        """Network-ready float32 [N, 3, H, W] (numpy or Tensor), sizes as (height, width) -> [Instances]."""
+        return self.postprocess(self.network(images), resized_sizes, original_sizes)
+
+    @paddle.no_grad()
+    def network(self, images):
+        """Normalised, padded float32 [N, 3, H, W] -> raw outputs of the network."""
+        was_training = self.model.training
+        self.model.eval()
+        outputs = self.model(paddle.to_tensor(images))
+        if was_training:
+            self.model.train()
+        return outputs
+
+    def postprocess(self, outputs, resized_sizes, original_sizes):
+        """Raw outputs -> [Instances] at the original sizes."""
+        return self.decoder(outputs, resized_sizes, original_sizes)
+

@@ -1,0 +1,134 @@
+"""Threads, vendor settings and devices.  Call `configure()` before anything imports Paddle.
+
+Paddle reads two environment variables only while it loads, and has poor defaults for both:
+without OMP_NUM_THREADS its CPU kernels run on one thread, and without MKL_DEBUG_CPU_TYPE=5 its
+bundled MKL takes a slow path on AMD processors (a 3x3 convolution: 24 -> 97 GFLOP/s on two cores).
+A value that the user has set is never replaced.
+"""
+import contextlib
+import functools
+import io
+import math
+import os
+import re
+import sys
+import warnings
+from pathlib import Path
+
+from tools.errors import UserError
+
+THREADS = "OMP_NUM_THREADS"
+MKL_PATH = "MKL_DEBUG_CPU_TYPE"
+NOISE = ("OMP_NUM_THREADS", "PLEASE USE OMP")     # Paddle's advice against more than one thread
+
+
+@functools.cache
+def configure():
+    """Set what the user has not set, then import Paddle.  Further calls do nothing."""
+    wanted = missing_settings(os.environ, available_cores(), is_amd(cpu_vendor()))
+    if "paddle" in sys.modules:
+        if os.environ.get(THREADS) == "1" and available_cores() > 1:
+            wanted[THREADS] = str(available_cores())     # Paddle writes 1 where nothing was set
+        if wanted:
+            names = ", ".join(f"{name}={value}" for name, value in wanted.items())
+            print(f"warning: paddle was imported before tools.runtime.configure(), so {names} "
+                  "cannot take effect; call it first or set them in the shell", file=sys.stderr)
+        return
+    os.environ.update(wanted)
+    import_paddle_quietly()
+
+
+def missing_settings(environ, cores, amd):
+    """{variable: value} of the settings that `environ` does not hold yet."""
+    wanted = {THREADS: str(cores)}
+    if amd:
+        wanted[MKL_PATH] = "5"
+    return {name: value for name, value in wanted.items() if not environ.get(name)}
+
+
+def import_paddle_quietly():
+    """Import Paddle without its advice against several threads (they help) and about ccache."""
+    captured = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(captured), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="No ccache found")
+            import paddle  # noqa: F401
+    finally:
+        for line in captured.getvalue().splitlines():
+            if not any(noise in line for noise in NOISE):
+                print(line, file=sys.stderr)
+
+
+def describe(device="auto"):
+    """One line on what this process runs with."""
+    import paddle
+
+    threads = os.environ.get(THREADS, "1")
+    parts = [f"{threads} thread{'' if threads == '1' else 's'} ({THREADS})"]
+    if os.environ.get(MKL_PATH):
+        maker = " (AMD)" if is_amd(cpu_vendor()) else ""
+        parts.append(f"{MKL_PATH}={os.environ[MKL_PATH]}{maker}")
+    parts += [f"paddle {paddle.__version__}", f"device {resolve_device(device)}"]
+    return "runtime: " + ", ".join(parts)
+
+
+def resolve_device(device):
+    """The string for `paddle.set_device` behind "auto", "cpu", "gpu" or "gpu:N".
+
+    "auto" is the GPU where there is one.  "gpu" without a number stays as it is: Paddle then takes
+    the GPU of its rank (paddle.distributed.launch).  Raises UserError for anything else and for a
+    GPU that is not there.
+    """
+    match = re.fullmatch(r"auto|cpu|gpu(?::(\d+))?", device)
+    if not match:
+        raise UserError(f"unknown device '{device}': expected auto, cpu, gpu or gpu:N")
+    if device == "cpu":
+        return device
+    import paddle
+
+    with_gpu = paddle.device.is_compiled_with_cuda()
+    gpus = paddle.device.cuda.device_count() if with_gpu else 0
+    if device == "auto":
+        return "gpu" if gpus else "cpu"
+    if not with_gpu:
+        raise UserError(f"device '{device}' needs the GPU build of Paddle, this is the CPU build: "
+                        "install paddlepaddle-gpu (README) or use --device cpu")
+    if int(match[1] or 0) >= gpus:
+        raise UserError(f"device '{device}' does not exist: Paddle sees {gpus} GPU(s), counted "
+                        "from 0; check nvidia-smi and CUDA_VISIBLE_DEVICES or use --device cpu")
+    return device
+
+
+def available_cores():
+    """Cores that this process may use: its CPU affinity, capped by the quota of a container."""
+    if hasattr(os, "sched_getaffinity"):          # Linux
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    quota = cgroup_quota(Path("/sys/fs/cgroup"))
+    return max(1, min(cores, math.ceil(quota))) if quota else cores
+
+
+def cgroup_quota(root):
+    """CPU quota of the control group in cores (1.5: one and a half), 0.0 where there is none."""
+    try:
+        if (root / "cpu.max").exists():           # version 2: "150000 100000" or "max 100000"
+            quota, period = (root / "cpu.max").read_text().split()
+        else:                                     # version 1: -1 means no limit
+            quota = (root / "cpu/cpu.cfs_quota_us").read_text()
+            period = (root / "cpu/cpu.cfs_period_us").read_text()
+        return max(0.0, int(quota) / int(period))
+    except (OSError, ValueError, ZeroDivisionError):     # no such file, or "max"
+        return 0.0
+
+
+def cpu_vendor():
+    """The text in which the operating system names the maker of the processor."""
+    try:
+        return Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return os.environ.get("PROCESSOR_IDENTIFIER", "")     # Windows: "..., AuthenticAMD"
+
+
+def is_amd(vendor):
+    return "AuthenticAMD" in vendor

@@ -1,0 +1,135 @@
+"""The training loop: data, step, log, checkpoint, evaluation, resume.
+
+All randomness is a pure function of (seed, step), so a run resumed at a step is the run that was not interrupted.
+"""
+import json
+import os
+import time
+
+import numpy as np
+import paddle
+from tqdm import tqdm
+
+from model.losses import solov2_loss
+from tools.errors import UserError
+from tools.training.checkpoint import meta_of, save_weights, to_arrays
+from tools.training.optimizer import learning_rate_at
+from tools.training.run_state import prune_checkpoints, save_checkpoint
+
+TARGET_TENSORS = ("category_targets", "cells", "cell_masks", "object_masks")
+
+
+class Trainer:
+    """Owns the state of a run: model, optimizer, step, best AP.
+
+    evaluate: function(model) -> {"segm_AP": ..., ...}, or None.  make_batches: function(first step, end step)
+    -> iterable of the loader's batch dicts.
+    """
+
+    def __init__(self, cfg, model, optimizer, class_names, num_steps, make_batches, evaluate=None):
+        self.cfg, self.model, self.optimizer, self.class_names = cfg, model, optimizer, class_names
+        self.num_steps, self.make_batches, self.evaluate = num_steps, make_batches, evaluate
+        self.step, self.best_ap = 0, -1.0
+        os.makedirs(cfg.run_dir, exist_ok=True)
+
+    def run(self):
+        """Train from `self.step` to the end; returns the last metrics (empty without evaluation)."""
+        cfg, metrics, window = self.cfg, {}, Window()
+        bar = tqdm(total=self.num_steps, initial=self.step, disable=None, dynamic_ncols=True, unit="step")
+        batches = iter(self.make_batches(self.step, self.num_steps))
+        self.model.train()
+        while self.step < self.num_steps:
+            started = time.perf_counter()
+            batch = next(batches)
+            loaded = time.perf_counter()
+            losses = self.train_step(batch)
+            self.step += 1
+            window.add(losses, loaded - started, time.perf_counter() - started)
+            bar.update()
+            last = self.step == self.num_steps
+            if self.step % cfg.log_every == 0 or last:
+                self.log(window, bar)
+            if (cfg.eval_every and self.step % cfg.eval_every == 0) or last:
+                metrics = self.evaluate_and_keep_best()
+            if self.step % cfg.checkpoint_every == 0 or last:
+                save_checkpoint(self)
+                prune_checkpoints(cfg.run_dir, cfg.keep_checkpoints)
+        bar.close()
+        save_weights(f"{cfg.run_dir}/last.pdparams", to_arrays(self.model.state_dict()), self.meta())
+        return metrics
+
+    def train_step(self, batch):
+        """One update.  Returns {"loss", "mask", "category", "lr"}; UserError with the image names if not finite."""
+        lr = learning_rate_at(self.cfg, self.step, self.num_steps)
+        paddle.seed(self.cfg.seed * 1_000_003 + self.step)
+        outputs = self.model(batch["images"])
+        targets = {key: batch[key] for key in TARGET_TENSORS}
+        losses = solov2_loss(outputs, targets, batch["rows_per_image"], self.cfg.mask_loss_weight, self.cfg.focal_alpha,
+                             self.cfg.focal_gamma)
+        loss = losses["mask"] + losses["category"]
+        values = {"loss": float(loss), "mask": float(losses["mask"]), "category": float(losses["category"]), "lr": lr}
+        if not np.isfinite(values["loss"]):
+            raise UserError(f"step {self.step}: the loss is {values['loss']} (mask {values['mask']}, category "
+                            f"{values['category']}) on the images {', '.join(batch['file_names'])}; look at their "
+                            "annotations, lower learning_rate or set grad_clip_norm")
+        loss.backward()
+        self.optimizer.set_lr(lr)
+        self.optimizer.step()
+        self.optimizer.clear_grad()
+        return values
+
+    def log(self, window, bar):
+        """One line for people and one json record for programs, averaged since the last one."""
+        record = {"step": self.step, **window.means(), "eta_s": window.eta(self.num_steps - self.step)}
+        window.clear()
+        bar.write(f"step {self.step}/{self.num_steps}  lr {record['lr']:.5f}  loss {record['loss']:.4f} "
+                  f"(mask {record['mask']:.4f}, category {record['category']:.4f})  data {record['data_s']:.3f} s  "
+                  f"step {record['step_s']:.3f} s  ETA {duration(record['eta_s'])}")
+        self.append_log(record)
+
+    def append_log(self, record):
+        with open(f"{self.cfg.run_dir}/log.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def evaluate_and_keep_best(self):
+        """Metrics of the val set, logged; the weights with the best mask AP so far stay in best.pdparams."""
+        if self.evaluate is None:
+            return {}
+        metrics = self.evaluate(self.model)
+        self.append_log({"step": self.step, **metrics})
+        ap = metrics["segm_AP"]
+        tqdm.write(f"step {self.step}  mask AP {ap:.4f}  (best so far {max(ap, self.best_ap):.4f})")
+        if ap > self.best_ap:
+            self.best_ap = ap
+            save_weights(f"{self.cfg.run_dir}/best.pdparams", to_arrays(self.model.state_dict()), self.meta(segm_AP=ap))
+        return metrics
+
+    def meta(self, **extra):
+        return meta_of(self.cfg, self.class_names, family="own", step=self.step, seed=self.cfg.seed, **extra)
+
+
+class Window:
+    """Sums of the values since the last log line."""
+
+    def __init__(self):
+        self.clear()
+
+    def clear(self):
+        self.count, self.sums = 0, {}
+
+    def add(self, values, data_seconds, step_seconds):
+        self.count += 1
+        for key, value in {**values, "data_s": data_seconds, "step_s": step_seconds}.items():
+            self.sums[key] = self.sums.get(key, 0.0) + value
+
+    def means(self):
+        return {key: value / self.count for key, value in self.sums.items()}
+
+    def eta(self, steps_left):
+        return steps_left * self.sums["step_s"] / self.count
+
+
+def duration(seconds):
+    """3725 -> "1:02:05"."""
+    minutes, seconds = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
