@@ -3,20 +3,21 @@ from tools.runtime import configure, describe
 
 configure()
 
-import json  # noqa: E402
+import json
 
-from tools.cli import build_parser, load_config, run  # noqa: E402
-from tools.data.splits import open_dataset  # noqa: E402
-from tools.evaluation.coco_eval import evaluate  # noqa: E402
-from tools.evaluation.evaluate import predict_dataset, print_metrics  # noqa: E402
-from tools.inference.predictor import Predictor  # noqa: E402
+from tools.cli import build_parser, load_config, run
+from tools.data.splits import open_dataset
+from tools.evaluation.coco_eval import evaluate
+from tools.evaluation.evaluate import predict_dataset, print_metrics
+from tools.inference.predictor import Predictor
 
 
 def parse_args(argv=None):
     parser = build_parser("Evaluate weights on the val set of a config (COCO mask and box AP).")
     parser.add_argument("--weights", metavar="FILE", help="weights file (default: the config's)")
     parser.add_argument("--library", choices=("auto", "pycocotools", "faster"), default="auto",
-                        help="evaluator; auto is faster-coco-eval where it is installed (the same numbers)")
+                        help="evaluator; auto is faster-coco-eval where it is installed "
+                             "(the same numbers)")
     parser.add_argument("--results", metavar="FILE", help="also write the detections as COCO json")
     return parser.parse_args(argv)
 

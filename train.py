@@ -3,27 +3,28 @@ from tools.runtime import configure, describe, resolve_device
 
 configure()
 
-import functools  # noqa: E402
-import json  # noqa: E402
-import time  # noqa: E402
+import functools
+import json
+import time
 
-import paddle  # noqa: E402
+import paddle
 
-from model.solov2 import build_solov2  # noqa: E402
-from tools.cli import build_parser, load_config, run  # noqa: E402
-from tools.data.splits import open_dataset  # noqa: E402
-from tools.data.loader import train_loader  # noqa: E402
-from tools.evaluation.evaluate import evaluate_model  # noqa: E402
-from tools.training.checkpoint import load_pretrained  # noqa: E402
-from tools.training.loop import Trainer, duration  # noqa: E402
-from tools.training.optimizer import build_optimizer, schedule_steps  # noqa: E402
-from tools.training.run_state import find_checkpoint, load_checkpoint  # noqa: E402
+from model.solov2 import build_solov2
+from tools.cli import build_parser, load_config, run
+from tools.data.loader import train_loader
+from tools.data.splits import open_dataset
+from tools.evaluation.evaluate import evaluate_model
+from tools.training.checkpoint import load_pretrained
+from tools.training.loop import Trainer, duration
+from tools.training.optimizer import build_optimizer, schedule_steps
+from tools.training.run_state import find_checkpoint, load_checkpoint
 
 
 def parse_args(argv=None):
     parser = build_parser("Train SOLOv2 on a COCO-style data set.")
     parser.add_argument("--resume", nargs="?", const="auto", metavar="CHECKPOINT",
-                        help="continue a run: a checkpoint, or without a value the newest one of this config")
+                        help="continue a run: a checkpoint, or without a value the newest one of "
+                             "this config")
     return parser.parse_args(argv)
 
 
@@ -38,12 +39,14 @@ def main(argv=None):
     train_set = open_dataset(cfg, "train")
     val_set = open_dataset(cfg, "val", class_names=train_set.class_names) if cfg.val_json else None
     if cfg.num_classes != train_set.num_classes:
-        print(f"classes: {train_set.num_classes} from {cfg.train_json} (the config says {cfg.num_classes})")
+        print(f"classes: {train_set.num_classes} from {cfg.train_json} "
+              f"(the config says {cfg.num_classes})")
         cfg = cfg.replace(num_classes=train_set.num_classes)
     num_steps = schedule_steps(cfg, len(train_set))
     model = build_solov2(cfg)
-    print(f"config: {cfg.name}, {num_steps} steps of {cfg.batch_size} images, {len(train_set)} images, learning rate "
-          f"{cfg.learning_rate * cfg.batch_size / cfg.reference_batch_size:g}, records in {cfg.run_dir}")
+    rate = cfg.learning_rate * cfg.batch_size / cfg.reference_batch_size
+    print(f"config: {cfg.name}, {num_steps} steps of {cfg.batch_size} images, "
+          f"{len(train_set)} images, learning rate {rate:g}, records in {cfg.run_dir}")
     print_start(cfg, model, args.resume)
 
     trainer = Trainer(cfg, model, build_optimizer(cfg, model), train_set.class_names, num_steps,
@@ -57,8 +60,9 @@ def main(argv=None):
     metrics = trainer.run()
     with open(f"{cfg.run_dir}/settings.json", "w", encoding="utf-8") as file:
         json.dump(cfg.as_dict(), file, indent=1)
-    print(f"trained to step {trainer.step} in {duration(time.time() - started)}; weights in {cfg.run_dir}: "
-          f"last.pdparams{f', best.pdparams (mask AP {trainer.best_ap:.4f})' if metrics else ''}")
+    best = f", best.pdparams (mask AP {trainer.best_ap:.4f})" if metrics else ""
+    print(f"trained to step {trainer.step} in {duration(time.time() - started)}; "
+          f"weights in {cfg.run_dir}: last.pdparams{best}")
 
 
 def print_start(cfg, model, resume):
@@ -69,8 +73,8 @@ def print_start(cfg, model, resume):
         print("start: random weights")
         return
     fresh = load_pretrained(model, cfg.pretrained)
-    print(f"start: {cfg.pretrained}, {len(fresh)} tensors re-initialised or left out" + "".join(
-        f"\n  {line}" for line in fresh))
+    print(f"start: {cfg.pretrained}, {len(fresh)} tensors re-initialised or left out"
+          + "".join(f"\n  {line}" for line in fresh))
 
 
 if __name__ == "__main__":

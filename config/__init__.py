@@ -1,4 +1,7 @@
-"""The configurations: position in CONFIGS = the number that `--config` takes.  Append, never reorder."""
+"""The configurations: position in CONFIGS = the number that `--config` takes.
+
+Append, never reorder.
+"""
 import difflib
 import importlib
 
@@ -47,7 +50,8 @@ def config_class(spec):
 def get_config(spec=DEFAULT_CONFIG, **overrides):
     """An instance of the variant `spec` (number or name) with settings overridden.
 
-    get_config(2); get_config("quickstart", num_classes=3).  Raises ConfigError for unknown names, settings or types.
+    get_config(2); get_config("quickstart", num_classes=3).
+    Raises ConfigError for unknown names, settings or types.
     """
     cfg = config_class(spec)()
     cfg.name = config_name(spec)

@@ -1,7 +1,8 @@
 """Every setting once: its default, its unit and the reason for it.
 
-A variant (`solov2_*.py`) subclasses `Base` and states only what differs.  Plain class attributes, so that a child
-can override any of them with one line.  The defaults are those of SOLOv2 R50 3x on COCO (Wang et al. 2020, table 1).
+A variant (`solov2_*.py`) subclasses `Base` and states only what differs.  Plain class attributes,
+so that a child can override any of them with one line.  The defaults are those of SOLOv2 R50 3x on
+COCO (Wang et al. 2020, table 1).
 """
 import ast
 import difflib
@@ -17,52 +18,52 @@ class Base:
     _overridden = frozenset()
 
     name = ""                      # set by get_config: the module name of the variant
-    weights = ""                   # default weights of eval.py and demo.py; "" means weights/<name>.pdparams
-    pretrained = ""                # weights that training starts from; what does not fit is reported and re-initialised
+    weights = ""                   # of eval.py and demo.py; "" means weights/<name>.pdparams
+    pretrained = ""                # weights to start training from; what does not fit is reported
 
-    # -- data ---------------------------------------------------------------------------------------------------
+    # -- data --------------------------------------------------------------------------------------
     train_json = "data/coco/annotations/instances_train2017.json"
     train_images = "data/coco/train2017"
     val_json = "data/coco/annotations/instances_val2017.json"
     val_images = "data/coco/val2017"
     test_json = "data/coco/annotations/image_info_test-dev2017.json"
     test_images = "data/coco/test2017"
-    classes_file = ""              # optional: one class name per line; "" takes names and order from the annotations
-    num_classes = 80               # foreground classes; train.py replaces it by what the annotations hold
-    use_empty_images = False       # train on images without objects too (PaddleDetection drops them)
+    classes_file = ""              # a class name per line; "": from the annotations
+    num_classes = 80               # foreground classes; train.py takes what the annotations hold
+    use_empty_images = False       # train on images without objects (PaddleDetection drops them)
     num_workers = 2                # reader processes; 0 reads in the main process
     shuffle = True
 
-    # -- input: what the network was trained to see (all numbers on the 0..255 scale) -----------------------------
+    # -- input: what the network was trained to see (all numbers on the 0..255 scale) --------------
     channel_order = "rgb"          # "rgb" or "bgr" (AdelaiDet)
     pixel_mean = (123.675, 116.28, 103.53)    # in channel_order
     pixel_std = (58.395, 57.12, 57.375)
-    resize_library = "cv2"         # "cv2" (bilinear, no anti-aliasing) or "pil" (AdelaiDet, anti-aliased)
-    normalize_first = False        # True: normalise, then resize floats (PaddleDetection 2.x evaluation)
-    resized_size_rule = "round"    # "round" half up; "fractional" keeps s*h for the crop (PaddleDetection 2.2)
+    resize_library = "cv2"         # "cv2", bilinear, or "pil", anti-aliased (AdelaiDet)
+    normalize_first = False        # normalise, then resize floats (PaddleDetection 2.x evaluation)
+    resized_size_rule = "round"    # half up; "fractional": s*h for the crop (PaddleDetection 2.2)
     size_divisor = 32              # padding at the right and bottom; the FPN needs a multiple of 32
     test_short_side = 800          # pixels
     test_max_side = 1333           # pixels; the long side never exceeds it
 
-    # -- training input -------------------------------------------------------------------------------------------
+    # -- training input ----------------------------------------------------------------------------
     train_short_sides = (640, 672, 704, 736, 768, 800)     # one is drawn per image
     train_max_side = 1333
     flip_probability = 0.5
-    color_distortion = False       # PaddleDetection's RandomDistort: brightness, contrast, saturation, hue
-    random_crop = False            # PaddleDetection's RandomCrop: minimum-overlap crops around objects
+    color_distortion = False       # RandomDistort: brightness, contrast, saturation, hue
+    random_crop = False            # RandomCrop: minimum-overlap crops around objects
 
-    # -- network --------------------------------------------------------------------------------------------------
+    # -- network -----------------------------------------------------------------------------------
     backbone = "resnet"
     backbone_depth = 50            # 18, 34, 50 or 101
-    backbone_variant = "b"         # stride in the "a": 1x1, "b": 3x3 convolution; "d": 3x3, 3-conv stem, pooled shortcut
-    backbone_width = 64            # channels of the stem; stages have 1, 2, 4, 8 times as many (x4 in bottlenecks)
+    backbone_variant = "b"         # stride in the 1x1 ("a") or 3x3 ("b", "d"); see resnet.py
+    backbone_width = 64            # channels of the stem and of res2 (x4 in bottlenecks)
     backbone_groups = 1            # ResNeXt: groups of the 3x3 convolution
-    backbone_group_width = 64      # ResNeXt: bottleneck width = width * group_width / 64 * groups (X101-64x4d: 4)
-    backbone_dcn = 0               # deformable 3x3 convolutions in the backbone: 0 none, 1 offsets, 2 offsets + mask
+    backbone_group_width = 64      # ResNeXt: 3x3 width = width * group_width / 64 * groups
+    backbone_dcn = 0               # deformable 3x3 convolutions: 0 none, 1 offsets, 2 with mask
     backbone_dcn_stages = ()       # of res2..res5, e.g. (3, 4, 5)
     fpn_channels = 256
     num_grids = (40, 36, 24, 16, 12)          # S per level
-    strides = (8, 8, 16, 32, 32)   # per level; a mask must cover more than this many pixels of the 1/4 map
+    strides = (8, 8, 16, 32, 32)   # per level; masks must cover more pixels of the 1/4 map
     head_channels = 512
     head_convs = 4                 # convolutions per branch before the prediction
     head_dcn = 0                   # as backbone_dcn, for the towers
@@ -74,19 +75,20 @@ class Base:
     dcn_bias = False               # deformable head convolutions with a bias (PaddleDetection 2.x)
     norm_groups = 32               # GroupNorm of the heads
 
-    # -- what is frozen -------------------------------------------------------------------------------------------
-    frozen_stages = 2              # 0: nothing, 1: stem, 2: stem + res2, ... (weights and norm affine)
+    # -- what is frozen ----------------------------------------------------------------------------
+    frozen_stages = 2              # 0: none, 1: stem, 2: stem + res2, ... (weights and norm affine)
     freeze_norm_statistics = True  # running statistics are used, and not moved, in training
     freeze_norm_affine = True      # scale and shift of the backbone norms
 
-    # -- targets and losses (SOLOv2, sections 3.1 and 3.3) --------------------------------------------------------
-    scale_ranges = ((1, 96), (48, 192), (96, 384), (192, 768), (384, 2048))   # sqrt(box area) in pixels, per level
+    # -- targets and losses (SOLOv2, sections 3.1 and 3.3) -----------------------------------------
+    # sqrt(box area) in pixels that each level learns
+    scale_ranges = ((1, 96), (48, 192), (96, 384), (192, 768), (384, 2048))
     center_region = 0.2            # sigma: the part of the box whose cells are positive
     mask_loss_weight = 3.0
     focal_alpha = 0.25
     focal_gamma = 2.0
 
-    # -- inference ------------------------------------------------------------------------------------------------
+    # -- inference ---------------------------------------------------------------------------------
     score_threshold = 0.1          # a (cell, class) becomes a candidate above it
     mask_threshold = 0.5
     max_candidates = 500           # that enter Matrix NMS
@@ -96,11 +98,11 @@ class Base:
     max_per_image = 100
     draw_threshold = 0.3           # demo.py draws instances from this score on
 
-    # -- schedule ---------------------------------------------------------------------------------------------------
+    # -- schedule ----------------------------------------------------------------------------------
     batch_size = 16                # images per step over all devices
     epochs = 36
     max_steps = 0                  # 0: epochs decide
-    learning_rate = 0.01           # for reference_batch_size images per step; scaled with batch_size
+    learning_rate = 0.01           # for reference_batch_size images; scaled with batch_size
     reference_batch_size = 16
     lr_milestones = (27, 33)       # epochs after which the rate is multiplied by lr_decay
     lr_decay = 0.1
@@ -112,7 +114,7 @@ class Base:
     ema_decay = 0.0                # 0: off; evaluation and weights then use the averaged weights
     seed = 1
 
-    # -- records ----------------------------------------------------------------------------------------------------
+    # -- records -----------------------------------------------------------------------------------
     output_dir = "output"          # a run writes to <output_dir>/<name>
     log_every = 20                 # steps
     checkpoint_every = 1000        # steps

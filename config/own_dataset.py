@@ -3,10 +3,11 @@ from config.quickstart import Config as QuickStart
 
 
 class Config(QuickStart):
-    """Your own data: fine-tunes the quick-start network; give train_json, train_images, val_json, val_images with -o.
+    """Your own data: fine-tunes the quick-start network; the files are given with -o.
 
-    Classes come from the annotations.  For a big network use its config with the same -o settings, e.g.
-    python train.py --config=1 -o pretrained=weights/solov2_light_448_r50_fpn_8gpu_3x.pdparams train_json=...
+    Give train_json, train_images, val_json, val_images; classes come from the annotations.
+    For a big network use its config with the same -o settings, and start from its weights:
+    python train.py --config=1 -o pretrained=weights/solov2_light_448_r50_fpn_8gpu_3x.pdparams ...
     """
 
     pretrained = "weights/quickstart.pdparams"

@@ -5,8 +5,9 @@ from config.solov2_light_448_r50_fpn_8gpu_3x import Config as Light448
 class Config(Light448):
     """SOLOv2 MobileNetV3-large, 3x, 448x768; published mask AP 30.0 (PaddleDetection 0.5).
 
-    The light heads of config 1.  Weights: PaddleDetection solov2_mobilenetv3_fpn_448_3x (static
-    0.5).  python eval.py --config=5
+    The light heads of config 1.
+    Weights: PaddleDetection solov2_mobilenetv3_fpn_448_3x (static 0.5).
+    python eval.py --config=5
     """
 
     backbone = "mobilenet_v3"

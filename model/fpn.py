@@ -1,11 +1,14 @@
-"""Feature pyramid (Lin et al. 2017): 1x1 lateral and 3x3 output convolutions with biases, no norm, no activation."""
+"""Feature pyramid (Lin et al. 2017): 1x1 lateral and 3x3 output convolutions.
+
+All of them have a bias, and no norm or activation.
+"""
 import paddle.nn as nn
 import paddle.nn.functional as F
 from paddle.nn.initializer import Constant, XavierUniform
 
 
 class FPN(nn.Layer):
-    """[c2, c3, c4, c5] -> [p2, p3, p4, p5, p6], all with `channels` channels, at strides 4, 8, 16, 32, 64."""
+    """[c2..c5] -> [p2..p6] at strides 4, 8, 16, 32, 64, all with `channels` channels."""
 
     def __init__(self, in_channels, channels=256):
         super().__init__()
@@ -13,8 +16,8 @@ class FPN(nn.Layer):
             nn.Conv2D(c, channels, 1, weight_attr=XavierUniform(fan_out=c), bias_attr=Constant(0.0))
             for c in in_channels])
         self.output = nn.LayerList([
-            nn.Conv2D(channels, channels, 3, padding=1, weight_attr=XavierUniform(fan_out=9 * channels),
-                      bias_attr=Constant(0.0))
+            nn.Conv2D(channels, channels, 3, padding=1,
+                      weight_attr=XavierUniform(fan_out=9 * channels), bias_attr=Constant(0.0))
             for _ in in_channels])
 
     def forward(self, features):

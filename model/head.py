@@ -14,8 +14,8 @@ from model.layers import DropBlock, append_coordinates, head_conv, resize
 class SOLOv2Head(nn.Layer):
     """[p2..p6] -> category logits 5 x [N, C, S, S] and kernels 5 x [N, E, S, S]."""
 
-    def __init__(self, in_channels, num_classes, num_grids, channels, num_convs, kernel_channels, norm_groups=32,
-                 dcn=0, dcn_convs=(), dcn_bias=False, drop_block=False):
+    def __init__(self, in_channels, num_classes, num_grids, channels, num_convs, kernel_channels,
+                 norm_groups=32, dcn=0, dcn_convs=(), dcn_bias=False, drop_block=False):
         super().__init__()
         self.num_grids = num_grids
 
@@ -27,7 +27,7 @@ class SOLOv2Head(nn.Layer):
 
         self.category_tower = tower(in_channels)
         self.kernel_tower = tower(in_channels + 2)
-        rare = -math.log((1 - 0.01) / 0.01)                # every class starts at probability 0.01 (focal loss)
+        rare = -math.log((1 - 0.01) / 0.01)  # every class starts at probability 0.01 (focal loss)
         self.category_pred = nn.Conv2D(channels, num_classes, 3, padding=1,
                                        weight_attr=Normal(0.0, 0.01), bias_attr=Constant(rare))
         self.kernel_pred = nn.Conv2D(channels, kernel_channels, 3, padding=1,
@@ -44,7 +44,7 @@ class SOLOv2Head(nn.Layer):
     def level(self, x, side):
         """One level [N, in, H, W] -> logits [N, C, S, S], kernels [N, E, S, S]."""
         kernels = resize(append_coordinates(x), [side, side])
-        logits = kernels[:, :-2]                           # the category branch does not see the coordinates
+        logits = kernels[:, :-2]             # the category branch does not see the coordinates
         for conv in self.category_tower:
             logits = conv(logits)
         for conv in self.kernel_tower:

@@ -1,13 +1,17 @@
-"""What was found in one image: scores, classes and masks, the masks kept as crops of their bounding boxes."""
+"""What was found in one image: scores, classes, and masks cropped to their bounding boxes."""
 import numpy as np
 from pycocotools import mask as coco_mask
 
 
 class Instances:
-    """Instances of one image, by descending score.  I instances, H x W pixels of the original image.
+    """Instances of one image, by descending score.
 
-    scores float32 [I] · class_indices int64 [I] · size (H, W) · crops: per instance (top, left, bool [h, w]), the
-    mask inside its crop and False outside.  Boxes, full masks and RLE are made on demand.
+    I instances, H x W pixels of the original image:
+      scores         float32 [I]
+      class_indices  int64 [I]
+      crops          per instance (top, left, bool [h, w]): the mask inside, False outside
+      size           (H, W)
+    Boxes, full masks and RLE are made on demand.
     """
 
     def __init__(self, scores, class_indices, crops, size):
@@ -21,7 +25,8 @@ class Instances:
     def select(self, indices):
         """The instances at `indices` (ints or a bool mask), in that order."""
         indices = np.arange(len(self))[indices]
-        return Instances(self.scores[indices], self.class_indices[indices], [self.crops[i] for i in indices], self.size)
+        crops = [self.crops[i] for i in indices]
+        return Instances(self.scores[indices], self.class_indices[indices], crops, self.size)
 
     def mask(self, index):
         """bool [H, W] of one instance."""
@@ -33,16 +38,22 @@ class Instances:
     @property
     def masks(self):
         """bool [I, H, W]; memory I * H * W bytes."""
-        return np.stack([self.mask(i) for i in range(len(self))]) if len(self) else np.zeros((0, *self.size), bool)
+        if len(self) == 0:
+            return np.zeros((0, *self.size), bool)
+        return np.stack([self.mask(i) for i in range(len(self))])
 
     @property
     def boxes(self):
-        """float32 [I, 4]: tight (x1, y1, x2, y2), x2 and y2 one past the last pixel; zeros for an empty mask."""
+        """float32 [I, 4]: tight (x1, y1, x2, y2); zeros for an empty mask.
+
+        x2 and y2 are one past the last pixel.
+        """
         boxes = np.zeros((len(self), 4), np.float32)
         for box, (top, left, crop) in zip(boxes, self.crops, strict=True):
             rows, columns = np.flatnonzero(crop.any(1)), np.flatnonzero(crop.any(0))
             if len(rows):
-                box[:] = left + columns[0], top + rows[0], left + columns[-1] + 1, top + rows[-1] + 1
+                box[:] = (left + columns[0], top + rows[0],
+                          left + columns[-1] + 1, top + rows[-1] + 1)
         return boxes
 
     def to_rle(self):

@@ -1,4 +1,4 @@
-"""The layers that the branches share: convolution + norm, deformable convolution, coordinates, DropBlock.
+"""The layers that the branches share: convolutions with norm, coordinates, resizing, DropBlock.
 
 Shapes: N images, C channels, H x W pixels of a feature map.
 """
@@ -12,38 +12,44 @@ from paddle.vision.ops import deform_conv2d
 class DeformConv(nn.Layer):
     """Deformable convolution v1 (offsets) or v2 (offsets and sigmoid masks); Zhu et al. 2019.
 
-    `offset` predicts 2*k*k offsets, (dy, dx) per tap, and in v2 k*k mask logits behind them; it starts at zero.
+    `offset` predicts 2*k*k offsets, (dy, dx) per tap, and in v2 k*k mask logits behind them.
+    It starts at zero.
     """
 
-    def __init__(self, in_channels, out_channels, kernel, stride, groups, version, bias, weight_init):
+    def __init__(self, in_channels, out_channels, kernel, stride, groups, version, bias,
+                 weight_init):
         super().__init__()
         self.version, self.stride, self.padding, self.groups = version, stride, kernel // 2, groups
         self.num_offsets = 2 * kernel * kernel
         offset_channels = self.num_offsets if version == 1 else 3 * kernel * kernel
         self.offset = nn.Conv2D(in_channels, offset_channels, kernel, stride, self.padding,
                                 weight_attr=Constant(0.0), bias_attr=Constant(0.0))
-        self.weight = self.create_parameter([out_channels, in_channels // groups, kernel, kernel], attr=weight_init)
+        shape = [out_channels, in_channels // groups, kernel, kernel]
+        self.weight = self.create_parameter(shape, attr=weight_init)
         self.bias = self.create_parameter([out_channels], is_bias=True) if bias else None
 
     def forward(self, x):
         offset, mask = self.offset(x), None
         if self.version == 2:
             offset, mask = offset[:, :self.num_offsets], F.sigmoid(offset[:, self.num_offsets:])
-        return deform_conv2d(x, offset, self.weight, self.bias, self.stride, self.padding, groups=self.groups, mask=mask)
+        return deform_conv2d(x, offset, self.weight, self.bias, self.stride, self.padding,
+                             groups=self.groups, mask=mask)
 
 
 class ConvNorm(nn.Layer):
-    """Convolution (plain or deformable), then BatchNorm or GroupNorm, then ReLU unless `relu=False`."""
+    """Convolution (plain or deformable), BatchNorm or GroupNorm, and ReLU unless `relu=False`."""
 
-    def __init__(self, in_channels, out_channels, kernel, stride=1, groups=1, norm_groups=0, freeze_statistics=False,
-                 dcn=0, dcn_bias=False, relu=True, weight_init=None):
+    def __init__(self, in_channels, out_channels, kernel, stride=1, groups=1, norm_groups=0,
+                 freeze_statistics=False, dcn=0, dcn_bias=False, relu=True, weight_init=None):
         super().__init__()
-        weight_init = weight_init or KaimingNormal(fan_in=out_channels * kernel * kernel // groups)   # fan out
+        fan_out = out_channels * kernel * kernel // groups
+        weight_init = weight_init or KaimingNormal(fan_in=fan_out)
         if dcn:
-            self.conv = DeformConv(in_channels, out_channels, kernel, stride, groups, dcn, dcn_bias, weight_init)
+            self.conv = DeformConv(in_channels, out_channels, kernel, stride, groups, dcn,
+                                   dcn_bias, weight_init)
         else:
-            self.conv = nn.Conv2D(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups,
-                                  weight_attr=weight_init, bias_attr=False)
+            self.conv = nn.Conv2D(in_channels, out_channels, kernel, stride, kernel // 2,
+                                  groups=groups, weight_attr=weight_init, bias_attr=False)
         if norm_groups:
             self.norm = nn.GroupNorm(norm_groups, out_channels)
         else:
@@ -57,12 +63,12 @@ class ConvNorm(nn.Layer):
 
 def head_conv(in_channels, out_channels, kernel, norm_groups, dcn=0, dcn_bias=False):
     """ConvNorm as the heads use it: GroupNorm, ReLU, weights from N(0, 0.01)."""
-    return ConvNorm(in_channels, out_channels, kernel, norm_groups=norm_groups, dcn=dcn, dcn_bias=dcn_bias,
-                    weight_init=Normal(0.0, 0.01))
+    return ConvNorm(in_channels, out_channels, kernel, norm_groups=norm_groups, dcn=dcn,
+                    dcn_bias=dcn_bias, weight_init=Normal(0.0, 0.01))
 
 
 def append_coordinates(x):
-    """[N, C, H, W] -> [N, C + 2, H, W]: two more channels, x then y, each from -1 to 1 over the map."""
+    """[N, C, H, W] -> [N, C + 2, H, W]: two more channels, x then y, from -1 to 1 over the map."""
     n, _, h, w = x.shape
     rows = paddle.linspace(-1, 1, h, dtype=x.dtype).reshape([1, 1, h, 1]).expand([n, 1, h, w])
     columns = paddle.linspace(-1, 1, w, dtype=x.dtype).reshape([1, 1, 1, w]).expand([n, 1, h, w])
@@ -70,14 +76,15 @@ def append_coordinates(x):
 
 
 def resize(x, size):
-    """Bilinear with half-pixel centres (align_corners=False), the only bilinear filter of SOLOv2."""
+    """Bilinear with half-pixel centres (align_corners=False), SOLOv2's only bilinear filter."""
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
 class DropBlock(nn.Layer):
-    """Drops 3x3 blocks of single channels in training (Ghiasi et al. 2018), normalised over the whole tensor.
+    """Drops 3x3 blocks of single channels in training (Ghiasi et al. 2018).
 
-    PaddleDetection's rule: element-wise seeds with probability (1 - keep) / 9 * prod(s / (s - 2)) over the sides s.
+    PaddleDetection's rule: element-wise seeds with probability (1 - keep) / 9 * prod(s / (s - 2))
+    over the sides s, and normalisation over the whole tensor.
     """
 
     def __init__(self, block=3, keep=0.9):
@@ -90,7 +97,10 @@ class DropBlock(nn.Layer):
         return self.drop(x, paddle.rand(x.shape, dtype=x.dtype))
 
     def drop(self, x, uniform):
-        """x with the blocks around the elements where `uniform` (same shape, 0..1) is below gamma set to 0."""
+        """x with 0 in the blocks around the elements whose `uniform` is below gamma.
+
+        uniform: numbers in 0..1, of the shape of x.
+        """
         gamma = (1 - self.keep) / self.block ** 2
         for side in x.shape[2:]:
             gamma *= side / (side - self.block + 1)

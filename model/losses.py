@@ -1,21 +1,25 @@
-"""Focal loss of the categories and Dice loss of the masks (SOLOv2, equations 3 to 6 of SOLO and section 3.3).
+"""Focal loss of the categories and Dice loss of the masks.
 
-N images, E kernel channels, C classes, T cells of an image over all levels, M positive (cell, mask) pairs,
-O objects, P pixels of a mask at stride 4.
+SOLOv2, section 3.3, and equations 3 to 6 of SOLO.
+
+N images, E kernel channels, C classes, T cells of an image over all levels, M positive (cell, mask)
+pairs, O objects, P pixels of a mask at stride 4.
 """
 import paddle
 import paddle.nn.functional as F
 
 
 def solov2_loss(outputs, targets, rows_per_image, mask_weight=3.0, alpha=0.25, gamma=2.0):
-    """{"mask": scalar, "category": scalar} from the raw outputs and `build_targets`' arrays as tensors.
+    """{"mask": scalar, "category": scalar}, computed in float32 whatever the outputs are.
 
-    rows_per_image: list of N ints, how many of the M pairs belong to each image (pairs are ordered by image).
-    Computed in float32 whatever the outputs are.
+    outputs: the raw outputs of the network.
+    targets: `build_targets`' arrays as tensors.
+    rows_per_image: N ints, how many of the M pairs belong to each image; pairs are in that order.
     """
     category_logits = flatten_cells(outputs["category_logits"])                     # [N * T, C]
     kernels = flatten_cells(outputs["kernels"])                                     # [N * T, E]
-    category = category_loss(category_logits, targets["category_targets"].reshape([-1]), alpha, gamma)
+    category_targets = targets["category_targets"].reshape([-1])                    # [N * T]
+    category = category_loss(category_logits, category_targets, alpha, gamma)
     mask = mask_loss(kernels, outputs["mask_features"].astype("float32"), targets, rows_per_image)
     return {"mask": mask_weight * mask, "category": category}
 
@@ -27,14 +31,21 @@ def flatten_cells(levels):
 
 
 def category_loss(logits, targets, alpha, gamma):
-    """Sigmoid focal loss (Lin et al. 2017), summed, over the number of positive cells + 1; targets -1 = background."""
+    """Sigmoid focal loss (Lin et al. 2017), summed, over the number of positive cells + 1.
+
+    targets: the class index of each cell, -1 for background.
+    """
     one_hot = F.one_hot(targets + 1, logits.shape[1] + 1)[:, 1:]
     normalizer = (targets >= 0).astype("float32").sum() + 1
-    return F.sigmoid_focal_loss(logits, one_hot, normalizer.reshape([1]), alpha, gamma, reduction="sum")
+    return F.sigmoid_focal_loss(logits, one_hot, normalizer.reshape([1]), alpha, gamma,
+                                reduction="sum")
 
 
 def mask_loss(kernels, mask_features, targets, rows_per_image):
-    """Mean Dice loss over the pairs whose target mask is not empty; 0 with an intact gradient if there are none."""
+    """Mean Dice loss over the pairs whose target mask is not empty.
+
+    0 with an intact gradient if there are none.
+    """
     if sum(rows_per_image) == 0:
         return 0.0 * (kernels.mean() + mask_features.mean())
     cell_kernels = paddle.gather(kernels, targets["cells"])                         # [M, E]
@@ -42,8 +53,9 @@ def mask_loss(kernels, mask_features, targets, rows_per_image):
     loss, count, start = 0.0, 0.0, 0
     for image, rows in enumerate(rows_per_image):
         if rows:
-            probs = F.sigmoid(cell_kernels[start:start + rows] @ mask_features[image].flatten(1))   # [rows, P]
-            masks = paddle.gather(object_masks, targets["cell_masks"][start:start + rows])          # [rows, P]
+            pairs = slice(start, start + rows)
+            probs = F.sigmoid(cell_kernels[pairs] @ mask_features[image].flatten(1))  # [rows, P]
+            masks = paddle.gather(object_masks, targets["cell_masks"][pairs])         # [rows, P]
             present = (masks.sum(1) > 0).astype("float32")
             loss = loss + (present * dice_loss(probs, masks)).sum()
             count = count + present.sum()
@@ -52,6 +64,9 @@ def mask_loss(kernels, mask_features, targets, rows_per_image):
 
 
 def dice_loss(probs, masks):
-    """1 - Dice coefficient per row, [rows, P] x 2 -> [rows]; squared denominators as in SOLO, equation 5."""
+    """1 - Dice coefficient per row, [rows, P] x 2 -> [rows].
+
+    Squared denominators, as in SOLO, equation 5.
+    """
     overlap = (probs * masks).sum(1)
     return 1 - 2 * overlap / ((probs * probs).sum(1) + 0.001 + (masks * masks).sum(1) + 0.001)

@@ -8,7 +8,8 @@ from model.layers import append_coordinates, head_conv
 class MaskFeature(nn.Layer):
     """[p2, p3, p4, p5] -> mask features [N, E, H/4, W/4], not negative.
 
-    Level i goes through max(i, 1) convolutions, each but that of p2 followed by a bilinear x2; p5 gets coordinates.
+    Level i goes through max(i, 1) convolutions, each but that of p2 followed by a bilinear x2.
+    p5 gets coordinates.
     """
 
     def __init__(self, in_channels, channels, out_channels, norm_groups=32, dcn=0, dcn_bias=False):

@@ -1,4 +1,4 @@
-"""MobileNetV3-large (Howard et al. 2019) as PaddleDetection's MobileNetV3RCNN cuts it for a pyramid.
+"""MobileNetV3-large (Howard et al. 2019) as PaddleDetection's MobileNetV3RCNN cuts it for an FPN.
 
 The features are not block outputs: c2, c3 and c4 are the expanded maps of the blocks that go to
 strides 8, 16 and 32, before their depthwise convolution, and c5 is the last 1x1 convolution.
@@ -64,8 +64,8 @@ class MobileNetV3(nn.Layer):
 
     def __init__(self, freeze_statistics=False):
         super().__init__()
-        self.stem = ConvNorm(3, STEM_CHANNELS, 3, 2, freeze_statistics=freeze_statistics,
-                             relu=False)
+        self.stem = nn.LayerList([ConvNorm(3, STEM_CHANNELS, 3, 2, relu=False,
+                                           freeze_statistics=freeze_statistics)])
         in_channels, self.blocks = STEM_CHANNELS, nn.LayerList()
         for block in BLOCKS:
             self.blocks.append(InvertedResidual(in_channels, *block, freeze_statistics))
@@ -75,7 +75,7 @@ class MobileNetV3(nn.Layer):
         self.channels = [*(BLOCKS[index][1] for index in TAPPED_BLOCKS), LAST_CHANNELS]
 
     def forward(self, x):
-        x, features = F.hardswish(self.stem(x)), []
+        x, features = F.hardswish(self.stem[0](x)), []
         for index, block in enumerate(self.blocks):
             x, expanded = block(x)
             if index in TAPPED_BLOCKS:
@@ -83,12 +83,12 @@ class MobileNetV3(nn.Layer):
         return [*features, F.hardswish(self.last(x))]
 
     def freeze(self, num_stages, norm_affine):
-        """No gradient for the first `num_stages` of (stem, res2, ...), nor for the norms if `norm_affine`.
+        """No gradient for the first `num_stages` of (stem, res2, ...), nor, on request, for norms.
 
-        The stages are the runs of blocks between two reductions, as in a ResNet.
+        The stages are the runs of blocks between two taps, as in a ResNet.
         """
         starts = [*STAGE_STARTS, len(self.blocks)]
-        stages = [[self.stem], *(list(self.blocks)[start:stop]
+        stages = [self.stem, *(list(self.blocks)[start:stop]
                                  for start, stop in zip(starts, starts[1:], strict=False))]
         for stage in stages[:num_stages]:
             for parameter in (p for layer in stage for p in layer.parameters()):

@@ -1,19 +1,21 @@
-"""ResNet 18/34/50/101 and ResNeXt in the variants a, b and d, with deformable stages (He et al. 2015, 2018).
+"""ResNet 18/34/50/101 (He et al. 2015, 2018) and ResNeXt, with deformable stages, in 3 variants.
 
-Variant "a" strides in the first 1x1 convolution of a bottleneck (AdelaiDet, detectron2), "b" in the 3x3 one (torch,
-PaddleDetection "vb"), "d" as b with a stem of three 3x3 convolutions and an average-pooled shortcut ("vd").
+"a" strides in the first 1x1 convolution of a bottleneck (AdelaiDet, detectron2), "b" in the 3x3 one
+(torch, PaddleDetection "vb"), "d" as b with a stem of three 3x3 convolutions and an average-pooled
+shortcut ("vd").
 """
 import paddle.nn as nn
 import paddle.nn.functional as F
 
 from model.layers import ConvNorm
 
-BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}   # blocks per stage
+# depth: blocks per stage
+BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 STAGES = ("res2", "res3", "res4", "res5")
 
 
 class Shortcut(nn.Layer):
-    """1x1 projection with the stride of the block; variant d pools first and projects with stride 1."""
+    """1x1 projection with the stride of the block; variant d pools by it and then projects."""
 
     def __init__(self, in_channels, out_channels, stride, pooled, freeze_statistics):
         super().__init__()
@@ -30,13 +32,16 @@ class BasicBlock(nn.Layer):
 
     expansion = 1
 
-    def __init__(self, in_channels, channels, stride, variant, freeze_statistics, dcn, groups, group_width):
+    def __init__(self, in_channels, channels, stride, variant, freeze_statistics, dcn, groups,
+                 group_width):
         super().__init__()
         self.conv1 = ConvNorm(in_channels, channels, 3, stride, freeze_statistics=freeze_statistics)
-        self.conv2 = ConvNorm(channels, channels, 3, dcn=dcn, freeze_statistics=freeze_statistics, relu=False)
+        self.conv2 = ConvNorm(channels, channels, 3, dcn=dcn, freeze_statistics=freeze_statistics,
+                              relu=False)
         self.shortcut = None
         if stride != 1 or in_channels != channels:
-            self.shortcut = Shortcut(in_channels, channels, stride, variant == "d", freeze_statistics)
+            self.shortcut = Shortcut(in_channels, channels, stride, variant == "d",
+                                     freeze_statistics)
 
     def forward(self, x):
         identity = self.shortcut(x) if self.shortcut else x
@@ -48,7 +53,8 @@ class Bottleneck(nn.Layer):
 
     expansion = 4
 
-    def __init__(self, in_channels, channels, stride, variant, freeze_statistics, dcn, groups, group_width):
+    def __init__(self, in_channels, channels, stride, variant, freeze_statistics, dcn, groups,
+                 group_width):
         super().__init__()
         width, out_channels = channels * group_width // 64 * groups, channels * self.expansion
         stride1, stride2 = (stride, 1) if variant == "a" else (1, stride)
@@ -58,7 +64,8 @@ class Bottleneck(nn.Layer):
         self.conv3 = ConvNorm(width, out_channels, 1, relu=False, **frozen)
         self.shortcut = None
         if stride != 1 or in_channels != out_channels:
-            self.shortcut = Shortcut(in_channels, out_channels, stride, variant == "d", freeze_statistics)
+            self.shortcut = Shortcut(in_channels, out_channels, stride, variant == "d",
+                                     freeze_statistics)
 
     def forward(self, x):
         identity = self.shortcut(x) if self.shortcut else x
@@ -66,15 +73,16 @@ class Bottleneck(nn.Layer):
 
 
 class ResNet(nn.Layer):
-    """images [N, 3, H, W] -> [c2, c3, c4, c5] at strides 4, 8, 16, 32; `channels` tells how many each has."""
+    """images [N, 3, H, W] -> [c2, c3, c4, c5] at strides 4, 8, 16, 32, with `channels` channels."""
 
-    def __init__(self, depth=50, variant="b", width=64, groups=1, group_width=64, dcn=0, dcn_stages=(),
-                 freeze_statistics=False):
+    def __init__(self, depth=50, variant="b", width=64, groups=1, group_width=64, dcn=0,
+                 dcn_stages=(), freeze_statistics=False):
         super().__init__()
         block = Bottleneck if depth >= 50 else BasicBlock
         frozen = {"freeze_statistics": freeze_statistics}
         if variant == "d":
-            self.stem = nn.LayerList([ConvNorm(3, width // 2, 3, 2, **frozen), ConvNorm(width // 2, width // 2, 3, **frozen),
+            self.stem = nn.LayerList([ConvNorm(3, width // 2, 3, 2, **frozen),
+                                      ConvNorm(width // 2, width // 2, 3, **frozen),
                                       ConvNorm(width // 2, width, 3, **frozen)])
         else:
             self.stem = nn.LayerList([ConvNorm(3, width, 7, 2, **frozen)])
@@ -85,8 +93,8 @@ class ResNet(nn.Layer):
             blocks = []
             for index in range(num_blocks):
                 stride = 2 if index == 0 and number > 0 else 1
-                blocks.append(block(in_channels, channels, stride, variant, freeze_statistics, stage_dcn,
-                                    groups, group_width))
+                blocks.append(block(in_channels, channels, stride, variant, freeze_statistics,
+                                    stage_dcn, groups, group_width))
                 in_channels = channels * block.expansion
             self.add_sublayer(name, nn.Sequential(*blocks))
             self.channels.append(in_channels)
@@ -102,7 +110,10 @@ class ResNet(nn.Layer):
         return features
 
     def freeze(self, num_stages, norm_affine):
-        """No gradient for the first `num_stages` of (stem, res2, ...), nor for the norms if `norm_affine`."""
+        """No gradient for the first `num_stages` of (stem, res2, ...), nor, on request, for norms.
+
+        `norm_affine`: scale and shift of every BatchNorm are frozen too.
+        """
         for stage in [self.stem, *(getattr(self, name) for name in STAGES)][:num_stages]:
             for parameter in stage.parameters():
                 parameter.stop_gradient = True

@@ -1,8 +1,8 @@
 """Ground-truth objects -> which grid cells are positive, and for which mask (SOLOv2, section 3.3).
 
-PaddleDetection 2.2's rules (Gt2Solov2Target).  N images, I objects of an image, L levels, S grid side of a level,
-O objects of the batch, M positive (cell, object) pairs.  A cell that two objects claim is labelled with the later
-one and keeps both masks, as in all the original projects.
+PaddleDetection 2.2's rules (Gt2Solov2Target).  N images, I objects of an image, L levels, S grid
+side of a level, O objects of the batch, M positive (cell, object) pairs.  A cell that two objects
+claim is labelled with the later one and keeps both masks, as in all the original projects.
 """
 import cv2
 import numpy as np
@@ -11,23 +11,26 @@ import numpy as np
 def build_targets(objects, padded_size, num_grids, scale_ranges, center_region=0.2):
     """Training targets of one batch, as numpy arrays.
 
-    objects: per image (masks bool [I, h, w] at the resized, unpadded size, boxes float32 [I, 4] xyxy in the same
-    frame, class_indices int64 [I]).  padded_size: (height, width) of the batch.  Returns
-      category_targets  int64 [N, sum of S*S]   class index, -1 for background; levels in order, cells row-major
+    objects: per image (masks bool [I, h, w] at the resized, unpadded size, boxes float32 [I, 4]
+    xyxy in the same frame, class_indices int64 [I]).
+    padded_size: (height, width) of the batch.
+
+    Returns, with rows ordered by image, object, level, cell:
+      category_targets  int64 [N, sum of S*S]   class index, -1 for background; by level, row-major
       cells             int64 [M]               index into the flattened category_targets
       cell_masks        int64 [M]               index into object_masks
-      object_masks      uint8 [O, H/4, W/4]     masks at stride 4, at the top left of the padded canvas
+      object_masks      uint8 [O, H/4, W/4]     masks at stride 4, at the top left of the canvas
       object_images     int64 [O]               image of each object
-    Rows are ordered by image, object, level, cell.
     """
     num_cells = sum(side * side for side in num_grids)
-    categories, cells, cell_masks, masks, images = [], [], [], [np.zeros((0, padded_size[0] // 4, padded_size[1] // 4),
-                                                                        np.uint8)], []
+    categories, cells, cell_masks, images = [], [], [], []
+    masks = [np.zeros((0, padded_size[0] // 4, padded_size[1] // 4), np.uint8)]
     num_objects = 0
     for image, (image_masks, boxes, class_indices) in enumerate(objects):
         category = np.full(num_cells, -1, np.int64)
-        owners, image_cells = positive_cells(image_masks, boxes, padded_size, num_grids, scale_ranges, center_region)
-        category[image_cells] = class_indices[owners]            # of equal cells the last assignment stays
+        owners, image_cells = positive_cells(image_masks, boxes, padded_size, num_grids,
+                                             scale_ranges, center_region)
+        category[image_cells] = class_indices[owners]  # of equal cells the last assignment stays
         categories.append(category)
         cells.append(image_cells + image * num_cells)
         cell_masks.append(owners + num_objects)
@@ -40,10 +43,10 @@ def build_targets(objects, padded_size, num_grids, scale_ranges, center_region=0
 
 
 def positive_cells(masks, boxes, padded_size, num_grids, scale_ranges, center_region):
-    """(owner, cell), both int64 [M]: the object and the cell index of every positive pair of one image.
+    """(owner, cell), int64 [M] each: object and cell index of every positive pair of one image.
 
-    A cell is positive if it lies in the central part of the box around the mask's centre of mass, at most one cell
-    away from the centre cell.  Objects with an empty mask own nothing.
+    A cell is positive if it lies in the central part of the box around the mask's centre of mass,
+    at most one cell away from the centre cell.  Objects with an empty mask own nothing.
     """
     if len(masks) == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
@@ -56,13 +59,17 @@ def positive_cells(masks, boxes, padded_size, num_grids, scale_ranges, center_re
     used = (scale >= low) & (scale <= high) & (area > 0)[:, None]                        # [I, L]
 
     def cell(position, size):
-        """Grid coordinate [I, L] of a position [I] along a side of the padded image; numpy's floor, as PaddleDetection."""
+        """Grid coordinate [I, L] of a position [I] along a side of the padded image.
+
+        numpy's floor division, as in PaddleDetection.
+        """
         return ((position / size)[:, None] // (1.0 / sides)).astype(np.int64)
 
     def span(center, half, size):
         """First and last positive grid coordinate [I, L] around a centre [I]."""
         middle = cell(center, size)
-        first, last = np.maximum(cell(center - half, size), 0), np.minimum(cell(center + half, size), sides - 1)
+        first = np.maximum(cell(center - half, size), 0)
+        last = np.minimum(cell(center + half, size), sides - 1)
         return np.maximum(first, middle - 1), np.minimum(last, middle + 1)
 
     top, bottom = span(center_y, 0.5 * height * np.float32(center_region), padded_size[0])
@@ -71,11 +78,12 @@ def positive_cells(masks, boxes, padded_size, num_grids, scale_ranges, center_re
     columns = left[..., None] + np.arange(3)
     inside = (rows <= bottom[..., None])[..., None] & (columns <= right[..., None])[..., None, :]
     owners, levels, r, c = np.nonzero(inside & used[..., None, None])
-    return owners, first_cell[levels] + rows[owners, levels, r] * sides[levels] + columns[owners, levels, c]
+    rows, columns = rows[owners, levels, r], columns[owners, levels, c]                  # [M]
+    return owners, first_cell[levels] + rows * sides[levels] + columns
 
 
 def mass_centers(masks):
-    """Centre of mass (y, x) as float64 [I] in pixel indices, and area [I], of bool masks [I, h, w]."""
+    """Centres of mass y, x (pixel indices) and areas, float64 [I], of bool masks [I, h, w]."""
     _, h, w = masks.shape
     row_sums = np.count_nonzero(masks, axis=2).astype(np.float64)                        # [I, h]
     column_sums = np.count_nonzero(masks, axis=1).astype(np.float64)                     # [I, w]
@@ -85,10 +93,14 @@ def mass_centers(masks):
 
 
 def quarter_masks(masks, padded_size):
-    """bool [I, h, w] -> uint8 [I, H/4, W/4]: cv2's bilinear resize by 1/4 of 0/1 pixels, rounded, at the top left."""
+    """bool [I, h, w] -> uint8 [I, H/4, W/4], at the top left of the padded canvas.
+
+    cv2's bilinear resize by 1/4 of 0/1 pixels, rounded.
+    """
     canvas = np.zeros((len(masks), padded_size[0] // 4, padded_size[1] // 4), np.uint8)
     for target, mask in zip(canvas, masks, strict=True):
         if min(mask.shape) > 2:                                  # cv2 cannot make an empty image
-            small = cv2.resize(mask.astype(np.uint8), None, fx=0.25, fy=0.25, interpolation=cv2.INTER_LINEAR)
+            small = cv2.resize(mask.astype(np.uint8), None, fx=0.25, fy=0.25,
+                               interpolation=cv2.INTER_LINEAR)
             target[:small.shape[0], :small.shape[1]] = small
     return canvas

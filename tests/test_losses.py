@@ -7,7 +7,8 @@ from model.losses import category_loss, dice_loss, solov2_loss
 
 
 def test_dice_by_hand():
-    probs, masks = paddle.to_tensor([[1.0, 1.0, 0.0, 0.0]]), paddle.to_tensor([[1.0, 0.0, 0.0, 0.0]])
+    probs = paddle.to_tensor([[1.0, 1.0, 0.0, 0.0]])
+    masks = paddle.to_tensor([[1.0, 0.0, 0.0, 0.0]])
     assert float(dice_loss(probs, masks)[0]) == pytest.approx(1 - 2 * 1 / (2.001 + 1.001))
 
 
@@ -17,13 +18,16 @@ def test_focal_by_hand():
     for row, target in zip(logits, targets, strict=True):
         for index, logit in enumerate(row):
             p = 1 / (1 + np.exp(-logit))
-            expected += -0.25 * (1 - p) ** 2 * np.log(p) if index == target else -0.75 * p ** 2 * np.log(1 - p)
+            if index == target:
+                expected -= 0.25 * (1 - p) ** 2 * np.log(p)
+            else:
+                expected -= 0.75 * p ** 2 * np.log(1 - p)
     loss = category_loss(paddle.to_tensor(logits), paddle.to_tensor(targets), 0.25, 2.0)
-    assert float(loss) == pytest.approx(expected / 2, rel=1e-5)           # one positive cell, plus 1
+    assert float(loss) == pytest.approx(expected / 2, rel=1e-5)          # one positive cell, plus 1
 
 
 def outputs_and_targets(rows, seed=0):
-    """Two images, two levels of 3x3 and 2x2 cells, 4 kernel channels, masks of 4x4; `rows` pairs per image."""
+    """Two images with `rows` pairs, levels of 3x3 and 2x2 cells, 4 kernel channels, 4x4 masks."""
     rng = np.random.default_rng(seed)
 
     def tensor(*shape):
@@ -32,10 +36,12 @@ def outputs_and_targets(rows, seed=0):
         return value
 
     outputs = {"category_logits": [tensor(2, 3, 3, 3), tensor(2, 3, 2, 2)],
-               "kernels": [tensor(2, 4, 3, 3), tensor(2, 4, 2, 2)], "mask_features": tensor(2, 4, 4, 4)}
-    cells = np.concatenate([rng.integers(0, 13, count) + 13 * image for image, count in enumerate(rows)])
+               "kernels": [tensor(2, 4, 3, 3), tensor(2, 4, 2, 2)],
+               "mask_features": tensor(2, 4, 4, 4)}
+    cells = np.concatenate([rng.integers(0, 13, count) + 13 * image
+                            for image, count in enumerate(rows)])
     masks = rng.integers(0, 2, (3, 4, 4)).astype(np.uint8)
-    masks[2] = 0                                                          # an object that vanished at stride 4
+    masks[2] = 0                                             # an object that vanished at stride 4
     category = np.full((2, 13), -1)
     category.reshape(-1)[cells.astype(int)] = 1
     targets = {"category_targets": category, "cells": cells.astype(np.int64),
@@ -45,13 +51,15 @@ def outputs_and_targets(rows, seed=0):
 
 def test_mask_loss_equals_a_loop_over_the_pairs():
     outputs, targets = outputs_and_targets((5, 4))
-    kernels = np.concatenate([level.numpy().reshape(2, 4, -1) for level in outputs["kernels"]], axis=2)   # [N, E, T]
+    kernels = np.concatenate([level.numpy().reshape(2, 4, -1) for level in outputs["kernels"]],
+                             axis=2)                                                # [N, E, T]
+    features = outputs["mask_features"].numpy()
     losses = []
     for cell, owner in zip(targets["cells"].numpy(), targets["cell_masks"].numpy(), strict=True):
         image, place = divmod(int(cell), 13)
         mask = targets["object_masks"].numpy()[owner].astype(float)
         if mask.sum():
-            prob = 1 / (1 + np.exp(-np.tensordot(kernels[image, :, place], outputs["mask_features"].numpy()[image], 1)))
+            prob = 1 / (1 + np.exp(-np.tensordot(kernels[image, :, place], features[image], 1)))
             losses.append(1 - 2 * (prob * mask).sum() / ((prob ** 2).sum() + mask.sum() + 0.002))
     ours = solov2_loss(outputs, targets, [5, 4])["mask"]
     assert 0 < len(losses) < 9 and float(ours) == pytest.approx(3 * np.mean(losses), rel=1e-5)

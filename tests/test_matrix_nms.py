@@ -18,8 +18,10 @@ def slow_nms(masks, classes, scores, kernel, sigma):
         for i in range(j):
             covered = max((iou(k, i) for k in range(i)), default=0.0)
             own = iou(i, j)
-            factor = np.exp(-sigma * own ** 2) / np.exp(-sigma * covered ** 2) if kernel == "gaussian" \
-                else (1 - own) / (1 - covered)
+            if kernel == "gaussian":
+                factor = np.exp(-sigma * own ** 2) / np.exp(-sigma * covered ** 2)
+            else:
+                factor = (1 - own) / (1 - covered)
             decay = min(decay, factor)
         decayed.append(scores[j] * decay)
     return decayed
@@ -27,8 +29,9 @@ def slow_nms(masks, classes, scores, kernel, sigma):
 
 def run(masks, classes, scores, kernel="gaussian", sigma=2.0):
     flat = masks.reshape(len(masks), -1).astype(np.float32)
-    return matrix_nms(paddle.to_tensor(flat), paddle.to_tensor(flat.sum(1)), paddle.to_tensor(classes),
-                      paddle.to_tensor(scores.astype(np.float32)), kernel, sigma).numpy()
+    return matrix_nms(paddle.to_tensor(flat), paddle.to_tensor(flat.sum(1)),
+                      paddle.to_tensor(classes), paddle.to_tensor(scores.astype(np.float32)),
+                      kernel, sigma).numpy()
 
 
 @pytest.mark.parametrize("kernel", ["gaussian", "linear"])
@@ -38,8 +41,8 @@ def test_equals_the_loop(kernel, seed):
     masks = rng.random((12, 6, 7)) < 0.5
     masks[:, 0, 0] = True
     classes, scores = rng.integers(0, 3, 12), np.sort(rng.random(12))[::-1].copy()
-    np.testing.assert_allclose(run(masks, classes, scores, kernel), slow_nms(masks, classes, scores, kernel, 2.0),
-                               rtol=1e-5)
+    expected = slow_nms(masks, classes, scores, kernel, 2.0)
+    np.testing.assert_allclose(run(masks, classes, scores, kernel), expected, rtol=1e-5)
 
 
 def test_a_duplicate_decays_and_another_class_does_not():

@@ -75,6 +75,12 @@ def test_values_of_the_user_stay():
     assert result.stdout.split() == ["1", "4"]
 
 
+def test_decompression_works_after_paddle():
+    """Paddle 2.6 brings its own zlib; Python's module must have been loaded before it."""
+    run_python("from tools.runtime import configure; configure()\n"
+               "import zlib; assert zlib.decompress(zlib.compress(b'x')) == b'x'")
+
+
 def test_too_late_is_said():
     result = run_python("import os, sys; sys.modules['paddle'] = os; from tools import runtime\n"
                         "os.environ['OMP_NUM_THREADS'] = '1'; runtime.available_cores = lambda: 2\n"

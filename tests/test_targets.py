@@ -20,12 +20,13 @@ def batch_of(*squares, classes):
 
 
 def test_one_square_owns_the_cells_around_its_centre():
-    # 64x64 image, grid 8: cells of 8 pixels; the centre (31.5, 31.5) lies in cell 3, half extent 0.5*32*0.2 = 3.2
-    # pixels reaches 28.3..34.7, which are the cells 3 and 4.
+    # 64x64 image, grid 8: cells of 8 pixels; the centre (31.5, 31.5) lies in cell 3, the half
+    # extent 0.5*32*0.2 = 3.2 pixels reaches 28.3..34.7, which are the cells 3 and 4.
     targets = build_targets(batch_of(square(16, 16, 32), classes=[2]), (64, 64), (8,), ((1, 100),))
     category = targets["category_targets"].reshape(8, 8)
     assert (category[3:5, 3:5] == 2).all() and (category >= 0).sum() == 4
-    assert targets["cells"].tolist() == [27, 28, 35, 36] and targets["cell_masks"].tolist() == [0] * 4
+    assert targets["cells"].tolist() == [27, 28, 35, 36]
+    assert targets["cell_masks"].tolist() == [0] * 4
     assert targets["object_masks"].shape == (1, 16, 16)
     assert targets["object_masks"][0, 4:12, 4:12].all() and targets["object_masks"].sum() == 64
 
@@ -37,21 +38,25 @@ def test_at_most_one_cell_away_from_the_centre():
 
 
 def test_a_shared_cell_is_labelled_by_the_later_object_and_keeps_both_masks():
-    targets = build_targets(batch_of(square(16, 16, 32), square(20, 20, 24), classes=[1, 4]), (64, 64), (8,), ((1, 99),))
+    objects = batch_of(square(16, 16, 32), square(20, 20, 24), classes=[1, 4])
+    targets = build_targets(objects, (64, 64), (8,), ((1, 99),))
     shared = targets["cells"] == 27
-    assert targets["category_targets"][0, 27] == 4 and sorted(targets["cell_masks"][shared]) == [0, 1]
+    assert targets["category_targets"][0, 27] == 4
+    assert sorted(targets["cell_masks"][shared]) == [0, 1]
 
 
 def test_scale_ranges_choose_the_levels():
-    targets = build_targets(batch_of(square(16, 16, 32), classes=[0]), (64, 64), (8, 4), ((1, 31), (32, 64)))
-    assert (targets["category_targets"][0, :64] == -1).all() and (targets["category_targets"][0, 64:] == 0).any()
+    objects = batch_of(square(16, 16, 32), classes=[0])
+    category = build_targets(objects, (64, 64), (8, 4), ((1, 31), (32, 64)))["category_targets"]
+    assert (category[0, :64] == -1).all() and (category[0, 64:] == 0).any()
 
 
 def test_nothing_to_learn_from_is_an_ordinary_batch():
     nothing = (np.zeros((0, 60, 50), bool), np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
     hidden = (np.zeros((1, 60, 50), bool), np.float32([[3, 3, 40, 40]]), np.array([1]))
     targets = build_targets([nothing, hidden], (64, 64), (8, 4), ((1, 31), (32, 64)))
-    assert targets["category_targets"].shape == (2, 80) and (targets["category_targets"] == -1).all()
+    assert targets["category_targets"].shape == (2, 80)
+    assert (targets["category_targets"] == -1).all()
     assert len(targets["cells"]) == 0 and targets["object_masks"].shape == (1, 16, 16)
     assert targets["object_images"].tolist() == [1]
 
@@ -69,15 +74,18 @@ def test_centres_and_quarter_masks_by_hand():
                                   "train__paddledet2__solov2_r50_enhance_coco"])
 def test_every_cell_and_mask_of_paddledetection(name):
     data = golden(name)
-    objects = [(unpack(data, f"masks_{b}"), data[f"boxes_{b}"], data[f"labels_{b}"]) for b in range(2)]
+    objects = [(unpack(data, f"masks_{b}"), data[f"boxes_{b}"], data[f"labels_{b}"])
+               for b in range(2)]
     targets = build_targets(objects, data["input"].shape[2:], GRIDS, RANGES)
     first = np.cumsum([0, *(side * side for side in GRIDS)])
     rows = targets["cells"] // first[-1], targets["cells"] % first[-1]
     for image in range(2):
         for level, side in enumerate(GRIDS):
-            ours = targets["category_targets"][image, first[level]:first[level + 1]].reshape(side, side)
-            np.testing.assert_array_equal(ours, data[f"target_labels_{image}_{level}"])
-            chosen = (rows[0] == image) & (rows[1] >= first[level]) & (rows[1] < first[level + 1])
-            np.testing.assert_array_equal(rows[1][chosen] - first[level], data[f"target_cells_{image}_{level}"])
-            masks = targets["object_masks"][targets["cell_masks"][chosen]]
-            np.testing.assert_array_equal(masks.astype(bool), unpack(data, f"target_masks_{image}_{level}"))
+            start, stop = first[level], first[level + 1]
+            labels = targets["category_targets"][image, start:stop].reshape(side, side)
+            np.testing.assert_array_equal(labels, data[f"target_labels_{image}_{level}"])
+            chosen = (rows[0] == image) & (rows[1] >= start) & (rows[1] < stop)
+            cells = rows[1][chosen] - start
+            np.testing.assert_array_equal(cells, data[f"target_cells_{image}_{level}"])
+            masks = targets["object_masks"][targets["cell_masks"][chosen]].astype(bool)
+            np.testing.assert_array_equal(masks, unpack(data, f"target_masks_{image}_{level}"))

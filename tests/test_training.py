@@ -1,4 +1,4 @@
-"""Training: schedule against a table, one batch overfits, resume equals uninterrupted, bad losses stop."""
+"""Training: schedule, overfitting one batch, resume equals uninterrupted, bad losses stop."""
 import json
 
 import numpy as np
@@ -11,9 +11,21 @@ from tests.conftest import TINY
 from tools.data.loader import train_loader
 from tools.data.splits import open_dataset
 from tools.errors import UserError
-from tools.training.checkpoint import load_pretrained, load_weights, meta_of, read_weights, save_weights, to_arrays
+from tools.training.checkpoint import (
+    load_pretrained,
+    load_weights,
+    meta_of,
+    read_weights,
+    save_weights,
+    to_arrays,
+)
 from tools.training.loop import Trainer
-from tools.training.optimizer import build_optimizer, learning_rate_at, norm_parameter_names, schedule_steps
+from tools.training.optimizer import (
+    build_optimizer,
+    learning_rate_at,
+    norm_parameter_names,
+    schedule_steps,
+)
 from tools.training.run_state import checkpoint_paths, find_checkpoint, load_checkpoint
 
 
@@ -30,8 +42,8 @@ def test_learning_rate_table():
     cfg = get_config(0, epochs=12, lr_milestones=(8, 11))
     steps = schedule_steps(cfg, 117266)
     assert steps == 87949
-    table = {0: 0.0, 1: 1e-5, 500: 0.005, 999: 0.00999, 1000: 0.01, 58632: 0.01, 58633: 0.001, 80619: 0.001,
-             80620: 0.0001, 87948: 0.0001}
+    table = {0: 0.0, 1: 1e-5, 500: 0.005, 999: 0.00999, 1000: 0.01, 58632: 0.01, 58633: 0.001,
+             80619: 0.001, 80620: 0.0001, 87948: 0.0001}
     for step, rate in table.items():
         assert learning_rate_at(cfg, step, steps) == pytest.approx(rate), step
     assert learning_rate_at(cfg.replace(batch_size=4), 1000, steps) == pytest.approx(0.0025)
@@ -56,7 +68,8 @@ def test_norms_are_not_decayed_and_momentum_is_coupled():
 
 
 def test_one_batch_overfits(tiny_cfg):
-    cfg = tiny_cfg.replace(learning_rate=0.05, warmup_steps=5, lr_milestones=(), checkpoint_every=1000)
+    cfg = tiny_cfg.replace(learning_rate=0.05, warmup_steps=5, lr_milestones=(),
+                           checkpoint_every=1000)
     dataset = open_dataset(cfg, "train")
     batch = next(iter(train_loader(dataset, cfg, 0, 1)))
     trainer = make_trainer(cfg, 60, lambda first, end: [batch] * (end - first))
@@ -67,7 +80,9 @@ def test_one_batch_overfits(tiny_cfg):
     assert {"step", "lr", "mask", "category", "data_s", "step_s", "eta_s"} <= set(records[0])
 
 
-def test_resume_equals_uninterrupted(tiny_cfg):
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_resume_equals_uninterrupted(tiny_cfg, ema_decay):
+    tiny_cfg = tiny_cfg.replace(ema_decay=ema_decay)
     whole = make_trainer(tiny_cfg, 6)
     whole.run()
     expected = to_arrays(whole.model.state_dict())
@@ -79,7 +94,8 @@ def test_resume_equals_uninterrupted(tiny_cfg):
         pass
 
     def stop_after_three(first, end):
-        for number, batch in enumerate(train_loader(open_dataset(part_cfg, "train"), part_cfg, first, end)):
+        batches = train_loader(open_dataset(part_cfg, "train"), part_cfg, first, end)
+        for number, batch in enumerate(batches):
             if number == 3:
                 raise Killed
             yield batch
@@ -94,6 +110,9 @@ def test_resume_equals_uninterrupted(tiny_cfg):
     resumed.run()
     for name, tensor in resumed.model.state_dict().items():
         np.testing.assert_array_equal(tensor.numpy(), expected[name], err_msg=name)
+    last, _ = read_weights(f"{part_cfg.run_dir}/last.pdparams")
+    for name, array in read_weights(f"{tiny_cfg.run_dir}/last.pdparams")[0].items():
+        np.testing.assert_array_equal(last[name], array, err_msg=name)
     assert len(checkpoint_paths(part_cfg.run_dir)) == 3
 
 
@@ -120,9 +139,10 @@ def test_a_batch_without_objects_trains(tiny_cfg):
     dataset = open_dataset(tiny_cfg, "train")
     batch = next(iter(train_loader(dataset, tiny_cfg, 0, 1)))
     empty = paddle.zeros([0], dtype="int64")
-    batch = {**batch, "category_targets": paddle.full_like(batch["category_targets"], -1), "cells": empty,
-             "cell_masks": empty, "object_masks": batch["object_masks"][:0], "rows_per_image": [0, 0]}
-    trainer = make_trainer(tiny_cfg, 1, lambda first, end: [batch])
+    background = paddle.full_like(batch["category_targets"], -1)
+    batch = {**batch, "category_targets": background, "cells": empty, "cell_masks": empty,
+             "object_masks": batch["object_masks"][:0], "rows_per_image": [0, 0]}
+    trainer = make_trainer(tiny_cfg, 10, lambda first, end: [batch])
     before = to_arrays(trainer.model.state_dict())
     values = trainer.train_step(batch)
     assert values["mask"] == 0 and np.isfinite(values["loss"])
@@ -142,10 +162,11 @@ def test_weights_round_trip_and_misfits(tiny_cfg, tmp_path):
     for name, tensor in other.state_dict().items():
         np.testing.assert_array_equal(tensor.numpy(), model.state_dict()[name].numpy())
     three = build_solov2(tiny_cfg.replace(num_classes=3))
-    with pytest.raises(UserError, match=r"head.category_pred.weight: \[6, 16, 3, 3\] in the file, \[3, 16, 3, 3\]"):
+    shapes = r"head.category_pred.weight: \[6, 16, 3, 3\] in the file, \[3, 16, 3, 3\]"
+    with pytest.raises(UserError, match=shapes):
         load_weights(three, path)
-    fresh = load_pretrained(three, path)
-    assert sorted(line.split(":")[0] for line in fresh) == ["head.category_pred.bias", "head.category_pred.weight"]
+    fresh = sorted(line.split(":")[0] for line in load_pretrained(three, path))
+    assert fresh == ["head.category_pred.bias", "head.category_pred.weight"]
     np.testing.assert_array_equal(three.state_dict()["fpn.lateral.0.weight"].numpy(),
                                   model.state_dict()["fpn.lateral.0.weight"].numpy())
 
@@ -153,7 +174,8 @@ def test_weights_round_trip_and_misfits(tiny_cfg, tmp_path):
 @pytest.mark.parametrize("damage", ["cut", "empty", "text", "missing", "foreign"])
 def test_bad_weights_files_are_one_sentence(tiny_cfg, tmp_path, damage):
     path = tmp_path / "w.pdparams"
-    save_weights(str(path), to_arrays(build_solov2(tiny_cfg).state_dict()), meta_of(tiny_cfg, ["a"]))
+    arrays = to_arrays(build_solov2(tiny_cfg).state_dict())
+    save_weights(str(path), arrays, meta_of(tiny_cfg, ["a"]))
     whole = path.read_bytes()
     if damage == "missing":
         path.unlink()

@@ -263,3 +263,12 @@ def test_extreme_images_can_be_preprocessed(size):
     settings = SimpleNamespace(**{**RGB, "test_short_side": 64, "test_max_side": 96})
     image, resized = Preprocess(settings)(np.zeros((*size, 3), np.uint8))
     assert image.shape == (3, *resized) and min(resized) >= 1
+
+
+@pytest.mark.parametrize("rule", ["round", "fractional"])
+@pytest.mark.parametrize("size", [(1, 4000), (4000, 1), (1, 1), (7, 900)])
+def test_extreme_shapes_keep_at_least_a_pixel(size, rule):
+    cfg = get_config("quickstart", resized_size_rule=rule)
+    image, resized = Preprocess(cfg)(np.full((*size, 3), 128, np.uint8))
+    assert min(image.shape[1:]) >= 1 and min(resized) >= 1
+    assert abs(image.shape[1] - resized[0]) <= 1 and abs(image.shape[2] - resized[1]) <= 1

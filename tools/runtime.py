@@ -48,6 +48,8 @@ def missing_settings(environ, cores, amd):
 
 def import_paddle_quietly():
     """Import Paddle without its advice against several threads (they help) and about ccache."""
+    import zlib  # noqa: F401 - first: loaded later it would bind to Paddle 2.6's own copy and crash
+
     captured = io.StringIO()
     try:
         with contextlib.redirect_stderr(captured), warnings.catch_warnings():

@@ -1,47 +1,143 @@
-"""Reads pickles that hold plain containers, numbers, text and numpy arrays, and executes nothing else in them."""
-import io
-import pickle
-from collections import OrderedDict
+"""Reads pickles that hold plain data and numpy arrays, and refuses everything else.
+
+The only reader of weights files and checkpoints: `pickle.load` and `paddle.load` execute what a
+file of somebody else tells them to.
+"""
+import math
+from pathlib import Path
 
 import numpy as np
 
-from tools.errors import UserError
+from tools.pickle_machine import Machine, Unfinished, UnsafePickle, check_key
+
+MAX_ITEMS = 1_000_000      # of the result, counting a shared item wherever it appears
+MAX_DEPTH = 50
+DTYPES = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"}
+BYTES = (bytes, bytearray, memoryview)
 
 
-class UnsafePickle(UserError):
-    """The file holds something other than containers, numbers, text and arrays, or is damaged."""
+class DType(Unfinished):
+    """A numpy dtype under construction; BUILD tells its byte order."""
+
+    def __init__(self, code, *_):
+        if code not in DTYPES:
+            raise UnsafePickle(f"refused array type {code!r}; expected one of {sorted(DTYPES)}")
+        self.dtype = np.dtype(code)
+
+    def build(self, state, machine):
+        if state[1] not in ("<", ">", "|", "="):
+            raise UnsafePickle(f"refused byte order {state[1]!r}")
+        self.dtype = self.dtype.newbyteorder(state[1])
+        return self
 
 
-def _encode(text, encoding):
-    if encoding != "latin1":
-        raise UnsafePickle(f"refused codec '{encoding}'")
+class Array(Unfinished):
+    """An array under construction; BUILD brings shape, type and bytes."""
+
+    def build(self, state, machine):
+        _, shape, dtype, fortran, raw = state
+        self.value = new_array(machine, raw, dtype, shape, "F" if fortran else "C")
+        return self.value
+
+
+def new_array(machine, raw, dtype, shape, order):
+    """The array of the bytes `raw`, which must fill the shape exactly."""
+    if isinstance(raw, str):                             # Python 2 wrote bytes as text
+        raw = raw.encode("latin1")
+    if not isinstance(dtype, DType) or not isinstance(raw, BYTES):
+        raise UnsafePickle("refused an array of objects")
+    if type(shape) is not tuple or len(shape) > 8 or order not in ("C", "F") or not all(
+            type(side) is int and side >= 0 for side in shape):
+        raise UnsafePickle(f"refused an array of shape {str(shape)[:80]}")
+    size = math.prod(shape) * dtype.dtype.itemsize
+    if size != len(raw):
+        raise UnsafePickle(f"an array of shape {shape} and type {dtype.dtype} needs {size} bytes, "
+                           f"not {len(raw)}")
+    machine.spend(size)
+    values = np.frombuffer(raw, dtype.dtype).reshape(shape, order=order)     # read-only, no copy
+    return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
+
+
+def no_array(machine, *_):
+    return Array()
+
+
+def dtype_of(machine, *args):
+    return DType(*args)
+
+
+def scalar(machine, dtype, raw):
+    return new_array(machine, raw, dtype, (), "C").item()
+
+
+def from_buffer(machine, raw, dtype, shape, order):
+    return new_array(machine, raw, dtype, shape, order)
+
+
+def encoded(machine, text, codec):
+    if codec != "latin1" or not isinstance(text, str):
+        raise UnsafePickle(f"refused codec {codec!r}")
+    machine.spend(len(text))
+    machine.forget(text)
     return text.encode("latin1")
 
 
-ALLOWED = {("collections", "OrderedDict"): OrderedDict, ("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype,
-           ("_codecs", "encode"): _encode}
-for _module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-    ALLOWED[_module, "_reconstruct"] = np._core.multiarray._reconstruct if hasattr(np, "_core") \
-        else np.core.multiarray._reconstruct
-    ALLOWED[_module, "scalar"] = np._core.multiarray.scalar if hasattr(np, "_core") else np.core.multiarray.scalar
+def ordered_dict(machine, items=()):
+    return {check_key(key): value for key, value in items}
 
 
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module, name):
-        if (module, name) not in ALLOWED:
-            raise UnsafePickle(f"refused '{module}.{name}': only containers, numbers, text and arrays are read")
-        return ALLOWED[module, name]
+def empty_bytes(machine):
+    return b""
 
 
-def load(path):
-    """The object in the file at `path`.  Raises UnsafePickle for anything but plain data, or a damaged file."""
-    with open(path, "rb") as file:
-        data = file.read()
+NUMPY = {("numpy", "ndarray"): None, ("numpy", "dtype"): dtype_of, ("_codecs", "encode"): encoded,
+         ("__builtin__", "bytes"): empty_bytes, ("builtins", "bytes"): empty_bytes,
+         ("collections", "OrderedDict"): ordered_dict}
+for _core in ("numpy.core", "numpy._core"):
+    NUMPY[f"{_core}.multiarray", "_reconstruct"] = no_array
+    NUMPY[f"{_core}.multiarray", "scalar"] = scalar
+    NUMPY[f"{_core}.numeric", "_frombuffer"] = from_buffer
+
+
+def check_result(result, leaves):
+    """UnsafePickle unless `result` is plain data, not too deep, and not endless by sharing."""
+    plain = (str, bytes, bytearray, int, float, bool, type(None), *leaves)
+    waiting, count = [(result, 0)], 0
+    while waiting:
+        value, depth = waiting.pop()
+        kind = type(value)
+        if kind in plain:
+            continue
+        if kind not in (dict, list, tuple):
+            raise UnsafePickle(f"refused a {kind.__name__} in the result")
+        count += len(value) + 1
+        if depth > MAX_DEPTH or count > MAX_ITEMS:
+            raise UnsafePickle(f"is nested deeper than {MAX_DEPTH} or has over {MAX_ITEMS} items")
+        items = value.values() if kind is dict else value
+        waiting.extend((item, depth + 1) for item in items)
+
+
+def read(data, constructors=NUMPY, persistent=None, leaves=(), position=0):
+    """(object, position behind it) of a pickle within the buffer `data`; see Machine.
+
+    `leaves`: types of the caller's constructors that the result may hold.
+    """
+    machine = Machine(data, constructors, persistent, position)
+    result = machine.load()
+    check_result(result, (np.ndarray, *leaves))
+    return result, machine.position
+
+
+def load(file):
+    """The object pickled in a file (path or binary file).  Raises UnsafePickle, a UserError.
+
+    Allowed: dict (keys str, int, None), list, tuple, text, bytes, numbers, None, numpy arrays of
+    numbers.  An OrderedDict becomes a dict.
+    """
+    data = file.read() if hasattr(file, "read") else Path(file).read_bytes()
+    name = getattr(file, "name", "the file") if hasattr(file, "read") else file
     try:
-        return _Unpickler(io.BytesIO(data)).load()
+        return read(data)[0]
     except UnsafePickle as error:
-        raise UnsafePickle(f"{path}: {error}") from None
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError,
-            UnicodeDecodeError, MemoryError, OverflowError, ImportError) as error:
-        raise UnsafePickle(f"{path} is damaged or not a checkpoint ({type(error).__name__}: {error}); "
-                           "fetch or convert it again") from None
+        raise UnsafePickle(f"'{name}' is damaged or not a checkpoint: {error}; fetch or convert it "
+                           "again") from None

@@ -6,15 +6,16 @@ from tools.errors import UserError
 def open_dataset(cfg, split, class_names=None):
     """The CocoDataset of the "train" or "val" split.
 
-    class_names: what the classes must be (of the weights, or of the training set); UserError if the annotations
-    differ, since class indices would then mean different things.
+    class_names: what the classes must be (of the weights, or of the training set).  UserError if
+    the annotations differ, since class indices would then mean different things.
     """
     training = split == "train"
-    dataset = CocoDataset(getattr(cfg, f"{split}_json"), getattr(cfg, f"{split}_images"), cfg.classes_file,
-                          cfg.use_empty_images, training)
+    json_path, images = getattr(cfg, f"{split}_json"), getattr(cfg, f"{split}_images")
+    dataset = CocoDataset(json_path, images, cfg.classes_file, cfg.use_empty_images, training)
     if class_names is not None and tuple(class_names) != tuple(dataset.class_names):
-        raise UserError(f"the classes of {getattr(cfg, f'{split}_json')} ({listed(dataset.class_names)}) are not those "
-                        f"expected ({listed(class_names)}); give annotations with the same classes, or a classes_file")
+        raise UserError(f"the classes of {json_path} ({listed(dataset.class_names)}) are not those "
+                        f"expected ({listed(class_names)}); give annotations with the same "
+                        "classes, or a classes_file")
     return dataset
 
 

@@ -36,7 +36,7 @@ def resized_size(size, short_side, max_side, rule="round"):
         return max(1, int(height * cap + 0.5)), max(1, int(width * cap + 0.5))
     scale = min(max_side / max(size), short_side / min(size))
     if rule == "fractional":
-        return height * scale, width * scale
+        return max(1.0, height * scale), max(1.0, width * scale)
     if rule == "round":
         return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
     raise UserError(f"unknown resized_size_rule '{rule}', expected 'round' or 'fractional'")
@@ -61,8 +61,8 @@ def resize_with_opencv(image, size, interpolation):
 
     OpenCV then rounds the size itself, half to even, and samples by the exact factor.
     """
-    if all(isinstance(side, int) for side in size):
-        return cv2.resize(image, size[::-1], interpolation=interpolation)
+    if all(isinstance(side, int) for side in size) or min(size) <= 1:
+        return cv2.resize(image, (round(size[1]), round(size[0])), interpolation=interpolation)
     factor = size[0] / image.shape[0]
     return cv2.resize(image, None, fx=factor, fy=factor, interpolation=interpolation)
 

@@ -12,14 +12,15 @@ METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 
 
 def predict_dataset(predictor, dataset):
-    """Detections of every image of a CocoDataset as a list of COCO result dicts (RLE masks, tight boxes)."""
+    """The COCO result dicts (RLE masks, tight boxes) of every image of a CocoDataset, as a list."""
     results, started = [], time.perf_counter()
     for index in tqdm(range(len(dataset)), desc="predict", unit="image", disable=None, leave=False):
         instances = predictor(dataset.load_image(index))
-        results += coco_results(instances, dataset.image_info(index)["image_id"], dataset.category_ids)
+        image_id = dataset.image_info(index)["image_id"]
+        results += coco_results(instances, image_id, dataset.category_ids)
     seconds = time.perf_counter() - started
-    print(f"predicted {len(dataset)} images in {seconds:.1f} s ({len(dataset) / seconds:.2f} images/s), "
-          f"{len(results)} instances", file=sys.stderr)
+    print(f"predicted {len(dataset)} images in {seconds:.1f} s "
+          f"({len(dataset) / seconds:.2f} images/s), {len(results)} instances", file=sys.stderr)
     return results
 
 
@@ -34,6 +35,7 @@ def print_metrics(metrics):
     """A table of the COCO metrics, then the AP of every class."""
     for kind in ("segm", "bbox"):
         if f"{kind}_AP" in metrics:
-            print(f"{kind:5s}" + "".join(f"  {name} {metrics[f'{kind}_{name}']:.4f}" for name in METRICS))
+            values = (f"  {name} {metrics[f'{kind}_{name}']:.4f}" for name in METRICS)
+            print(f"{kind:5s}" + "".join(values))
     for name, ap in metrics.get("segm_per_class", {}).items():
         print(f"  {name:24s} {ap:.4f}")

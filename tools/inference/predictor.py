@@ -11,8 +11,9 @@ from tools.training.checkpoint import config_of, load_arrays, read_weights
 class Predictor:
     """predictor(image_bgr uint8 [H, W, 3]) -> Instances at the size of the image.
 
-    weights: path of a weights file; default the config's own.  What the file says of classes and input (channel
-    order, mean, resize, ...) wins over the config.  device: "auto", "cpu", "gpu" or "gpu:1".
+    weights: path of a weights file; default the config's own.  What the file says of classes and
+    input (channel order, mean, resize, ...) wins over the config.
+    device: "auto", "cpu", "gpu" or "gpu:1".
     """
 
     def __init__(self, cfg, weights=None, device="auto"):
@@ -30,15 +31,17 @@ class Predictor:
     def from_model(cls, cfg, model, class_names):
         """A predictor around a network that is already there (evaluation during training)."""
         self = cls.__new__(cls)
-        self.device, self.weights, self.cfg, self.class_names = paddle.get_device(), "", cfg, tuple(class_names)
+        self.device, self.weights = paddle.get_device(), ""
+        self.cfg, self.class_names = cfg, tuple(class_names)
         self._setup(model)
         return self
 
     def _setup(self, model):
         cfg, self.model = self.cfg, model
         self.preprocess = Preprocess(cfg)      # image -> (float32 [3, h, w], resized size)
-        self.decoder = Decoder(cfg.strides, cfg.score_threshold, cfg.mask_threshold, cfg.max_candidates,
-                               cfg.nms_kernel, cfg.nms_sigma, cfg.update_threshold, cfg.max_per_image)
+        self.decoder = Decoder(cfg.strides, cfg.score_threshold, cfg.mask_threshold,
+                               cfg.max_candidates, cfg.nms_kernel, cfg.nms_sigma,
+                               cfg.update_threshold, cfg.max_per_image)
 
     def __call__(self, image_bgr):
         image, resized_size = self.preprocess(image_bgr)
@@ -46,7 +49,10 @@ class Predictor:
         return self.predict_tensor(images, [resized_size], [image_bgr.shape[:2]])[0]
 
     def predict_tensor(self, images, resized_sizes, original_sizes):
-        """Network-ready float32 [N, 3, H, W] (numpy or Tensor), sizes as (height, width) -> [Instances]."""
+        """Network-ready float32 [N, 3, H, W] (numpy or Tensor) -> [Instances].
+
+        The sizes are (height, width) of each image.
+        """
         return self.postprocess(self.network(images), resized_sizes, original_sizes)
 
     @paddle.no_grad()
@@ -62,4 +68,3 @@ class Predictor:
     def postprocess(self, outputs, resized_sizes, original_sizes):
         """Raw outputs -> [Instances] at the original sizes."""
         return self.decoder(outputs, resized_sizes, original_sizes)
-

@@ -121,7 +121,7 @@ def place_label(text, color, crop, size, others):
 def measure_label(text, scale):
     """(height, width, ascent, padding, font scale, thickness) of a label, lengths in pixels."""
     scale = max(SMALLEST_FONT, scale)
-    thickness, pad = max(1, round(1.6 * scale)), max(2, round(4 * scale))
+    thickness, pad = max(1, round(1.6 * scale)), max(2, round(5 * scale))
     (width, ascent), descent = cv2.getTextSize(text, FONT, scale, thickness)
     return ascent + descent + 2 * pad, width + 2 * pad, ascent, pad, scale, thickness
 

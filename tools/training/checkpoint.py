@@ -1,7 +1,8 @@
-"""Weights files and training checkpoints: written whole or not at all, read without executing anything.
+"""Weights files and checkpoints: written whole or not at all, read without executing anything.
 
-A weights file is a pickled {parameter name: float32 array} plus one entry `META`, a json text that says what the
-weights are for (config, class names, source, input settings).  A checkpoint adds the state of a run.
+A weights file is a pickled {parameter name: float32 array} plus one entry `META`, a json text that
+says what the weights are for (config, class names, source, input settings).  A checkpoint adds the
+state of a run.
 """
 import json
 import os
@@ -14,15 +15,17 @@ from tools import safe_pickle
 from tools.errors import UserError
 
 META = "meta@@"
-INPUT_SETTINGS = ("channel_order", "pixel_mean", "pixel_std", "resize_library", "normalize_first", "resized_size_rule")
-NETWORK_SETTINGS = ("backbone", "backbone_depth", "backbone_variant", "backbone_width", "backbone_groups",
-                    "backbone_group_width", "backbone_dcn", "backbone_dcn_stages", "fpn_channels", "num_grids", "strides",
-                    "head_channels", "head_convs", "head_dcn", "head_dcn_convs", "kernel_channels", "mask_channels",
+INPUT_SETTINGS = ("channel_order", "pixel_mean", "pixel_std", "resize_library", "normalize_first",
+                  "resized_size_rule")
+NETWORK_SETTINGS = ("backbone", "backbone_depth", "backbone_variant", "backbone_width",
+                    "backbone_groups", "backbone_group_width", "backbone_dcn",
+                    "backbone_dcn_stages", "fpn_channels", "num_grids", "strides", "head_channels",
+                    "head_convs", "head_dcn", "head_dcn_convs", "kernel_channels", "mask_channels",
                     "mask_dcn", "dcn_bias", "norm_groups")
 
 
 def write_atomic(path, obj):
-    """Pickle `obj` to `path` through a temporary file: a kill or a full disk leaves the old file whole."""
+    """Pickle `obj` to `path`; a kill or a full disk leaves the old file whole."""
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     temporary = f"{path}.tmp"
     try:
@@ -51,18 +54,22 @@ def meta_of(cfg, class_names, **extra):
 def config_of(cfg, meta, source):
     """`cfg` with the class count and input settings that the weights state.
 
-    UserError if the weights were made for another network, or for another class count than the caller asked for.
+    UserError if the weights were made for another network, or for another class count than the
+    caller asked for.
     """
-    network = cfg.replace(**{key: meta["network"][key] for key in NETWORK_SETTINGS if key in meta["network"]})
+    stated = {key: meta["network"][key] for key in NETWORK_SETTINGS if key in meta["network"]}
+    network = cfg.replace(**stated)
     differ = [f"{key}: {getattr(network, key)!r} in the file, {getattr(cfg, key)!r} in the config"
               for key in NETWORK_SETTINGS if getattr(network, key) != getattr(cfg, key)]
     if differ:
-        raise UserError(f"'{source}' was made for config {meta['config']}, not {cfg.name}:\n  " + "\n  ".join(differ)
+        raise UserError(f"'{source}' was made for config {meta['config']}, not {cfg.name}:\n  "
+                        + "\n  ".join(differ)
                         + f"\nUse --config={meta['config']}, or override these settings with -o")
     classes = len(meta["class_names"])
     if cfg.is_overridden("num_classes") and cfg.num_classes != classes:
-        raise UserError(f"'{source}' has {classes} classes, {cfg.num_classes} were asked for; leave num_classes out, or "
-                        "train on your classes from it (train.py -o pretrained=FILE)")
+        raise UserError(f"'{source}' has {classes} classes, {cfg.num_classes} were asked for; "
+                        "leave num_classes out, or train on your classes from it "
+                        "(train.py -o pretrained=FILE)")
     known = {key: meta["input"][key] for key in INPUT_SETTINGS if key in meta["input"]}
     return cfg.replace(num_classes=classes, **known)
 
@@ -73,20 +80,26 @@ def save_weights(path, arrays, meta):
 
 
 def read_weights(path):
-    """({name: ndarray}, meta dict) of a weights file.  UserError if it is missing, damaged or something else."""
+    """({name: ndarray}, meta dict) of a weights file.
+
+    UserError if it is missing, damaged or something else.
+    """
     if not os.path.isfile(path):
-        raise UserError(f"no weights file '{path}'; train it (python train.py), convert published weights "
-                        "(python -m convert FILE) or name another one with --weights")
+        raise UserError(f"no weights file '{path}'; train it (python train.py), convert published "
+                        "weights (python -m convert FILE) or name another one with --weights")
     content = safe_pickle.load(path)
     if not isinstance(content, dict) or not isinstance(content.get(META), str):
-        raise UserError(f"'{path}' is not a weights file of this project; convert it first: python -m convert {path}")
+        raise UserError(f"'{path}' is not a weights file of this project; convert it first: "
+                        f"python -m convert {path}")
     meta = json.loads(content.pop(META))
     lacking = [key for key in ("config", "class_names", "network", "input") if key not in meta]
     if lacking:
-        raise UserError(f"'{path}' does not state its {', '.join(lacking)}; convert or train it again")
+        raise UserError(f"'{path}' does not state its {', '.join(lacking)}; "
+                        "convert or train it again")
     wrong = [name for name, array in content.items() if not isinstance(array, np.ndarray)]
     if wrong:
-        raise UserError(f"'{path}' holds entries that are not arrays: {', '.join(wrong[:5])}; convert it again")
+        raise UserError(f"'{path}' holds entries that are not arrays: {', '.join(wrong[:5])}; "
+                        "convert it again")
     return content, meta
 
 
@@ -104,29 +117,39 @@ class Misfit:
     def lines(self, most=12):
         texts = [f"{name}: not in the file" for name in self.missing]
         texts += [f"{name}: not in the model" for name in self.unexpected]
-        texts += [f"{name}: {list(have)} in the file, {list(want)} in the model" for name, have, want in self.shapes]
+        texts += [f"{name}: {list(have)} in the file, {list(want)} in the model"
+                  for name, have, want in self.shapes]
         return texts[:most] + ([f"... and {len(texts) - most} more"] if len(texts) > most else [])
 
 
 def compare(model, arrays):
     """The Misfit between a model and {name: array}."""
     own = model.state_dict()
-    return Misfit([name for name in own if name not in arrays], [name for name in arrays if name not in own],
-                  [(name, arrays[name].shape, tuple(own[name].shape)) for name in own
-                   if name in arrays and tuple(arrays[name].shape) != tuple(own[name].shape)])
+    missing = [name for name in own if name not in arrays]
+    unexpected = [name for name in arrays if name not in own]
+    shapes = [(name, arrays[name].shape, tuple(own[name].shape)) for name in own
+              if name in arrays and tuple(arrays[name].shape) != tuple(own[name].shape)]
+    return Misfit(missing, unexpected, shapes)
 
 
 def load_arrays(model, arrays, source):
-    """Set every tensor of the model; UserError with the names that do not fit, and the model is left as it was."""
+    """Set every tensor of the model.
+
+    UserError names what does not fit, and the model is left as it was.
+    """
     misfit = compare(model, arrays)
     if misfit:
         raise UserError(f"'{source}' does not fit the model:\n  " + "\n  ".join(misfit.lines())
-                        + "\nUse the config it was made for, or start training from it with -o pretrained=FILE")
+                        + "\nUse the config it was made for, or start training from it with "
+                        "-o pretrained=FILE")
     model.set_state_dict(arrays)
 
 
 def load_weights(model, path):
-    """Strictly load a weights file into a model and return its meta.  UserError names everything that does not fit."""
+    """Strictly load a weights file into a model and return its meta.
+
+    UserError names everything that does not fit.
+    """
     arrays, meta = read_weights(path)
     load_arrays(model, arrays, path)
     return meta
@@ -135,15 +158,17 @@ def load_weights(model, path):
 def load_pretrained(model, path):
     """Load what fits from a weights file; returns the lines that say what is re-initialised.
 
-    Tensors of another shape (another class count) or missing ones keep their initialisation; UserError if less than
-    half of the model's tensors fit, since then it is another architecture.
+    Tensors of another shape (another class count) or missing ones keep their initialisation;
+    UserError if less than half of the model's tensors fit, since then it is another architecture.
     """
     arrays, meta = read_weights(path)
     misfit = compare(model, arrays)
     skipped = {*misfit.missing, *(name for name, _, _ in misfit.shapes)}
     own = model.state_dict()
     if len(skipped) * 2 > len(own):
-        raise UserError(f"'{path}' (config {meta.get('config')}) fits only {len(own) - len(skipped)} of {len(own)} "
-                        "tensors of the model; use weights of the same architecture")
-    model.set_state_dict({name: tensor if name in skipped else arrays[name] for name, tensor in own.items()})
+        raise UserError(f"'{path}' (config {meta.get('config')}) fits only "
+                        f"{len(own) - len(skipped)} of {len(own)} tensors of the model; "
+                        "use weights of the same architecture")
+    model.set_state_dict({name: tensor if name in skipped else arrays[name]
+                          for name, tensor in own.items()})
     return misfit.lines()

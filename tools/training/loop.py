@@ -1,7 +1,9 @@
 """The training loop: data, step, log, checkpoint, evaluation, resume.
 
-All randomness is a pure function of (seed, step), so a run resumed at a step is the run that was not interrupted.
+All randomness is a pure function of (seed, step), so a run resumed at a step is the run that was
+not interrupted.
 """
+import contextlib
 import json
 import os
 import time
@@ -13,6 +15,7 @@ from tqdm import tqdm
 from model.losses import solov2_loss
 from tools.errors import UserError
 from tools.training.checkpoint import meta_of, save_weights, to_arrays
+from tools.training.ema import ExponentialMovingAverage
 from tools.training.optimizer import learning_rate_at
 from tools.training.run_state import prune_checkpoints, save_checkpoint
 
@@ -20,22 +23,24 @@ TARGET_TENSORS = ("category_targets", "cells", "cell_masks", "object_masks")
 
 
 class Trainer:
-    """Owns the state of a run: model, optimizer, step, best AP.
+    """Owns the state of a run: model, its moving average, optimizer, step, best AP.
 
-    evaluate: function(model) -> {"segm_AP": ..., ...}, or None.  make_batches: function(first step, end step)
-    -> iterable of the loader's batch dicts.
+    evaluate: function(model) -> {"segm_AP": ..., ...}, or None.
+    make_batches: function(first step, end step) -> iterable of the loader's batch dicts.
     """
 
     def __init__(self, cfg, model, optimizer, class_names, num_steps, make_batches, evaluate=None):
         self.cfg, self.model, self.optimizer, self.class_names = cfg, model, optimizer, class_names
         self.num_steps, self.make_batches, self.evaluate = num_steps, make_batches, evaluate
+        self.ema = ExponentialMovingAverage(model, cfg.ema_decay) if cfg.ema_decay else None
         self.step, self.best_ap = 0, -1.0
         os.makedirs(cfg.run_dir, exist_ok=True)
 
     def run(self):
-        """Train from `self.step` to the end; returns the last metrics (empty without evaluation)."""
+        """Train from `self.step` to the end; returns the last metrics, {} without evaluation."""
         cfg, metrics, window = self.cfg, {}, Window()
-        bar = tqdm(total=self.num_steps, initial=self.step, disable=None, dynamic_ncols=True, unit="step")
+        bar = tqdm(total=self.num_steps, initial=self.step, disable=None, dynamic_ncols=True,
+                   unit="step")
         batches = iter(self.make_batches(self.step, self.num_steps))
         self.model.train()
         while self.step < self.num_steps:
@@ -55,36 +60,47 @@ class Trainer:
                 save_checkpoint(self)
                 prune_checkpoints(cfg.run_dir, cfg.keep_checkpoints)
         bar.close()
-        save_weights(f"{cfg.run_dir}/last.pdparams", to_arrays(self.model.state_dict()), self.meta())
+        with self.averaged_model():
+            self.save_weights("last")
         return metrics
 
     def train_step(self, batch):
-        """One update.  Returns {"loss", "mask", "category", "lr"}; UserError with the image names if not finite."""
+        """One update.  Returns {"loss", "mask", "category", "lr"}.
+
+        UserError with the names of the images if the loss is not finite.
+        """
         lr = learning_rate_at(self.cfg, self.step, self.num_steps)
         paddle.seed(self.cfg.seed * 1_000_003 + self.step)
         outputs = self.model(batch["images"])
         targets = {key: batch[key] for key in TARGET_TENSORS}
-        losses = solov2_loss(outputs, targets, batch["rows_per_image"], self.cfg.mask_loss_weight, self.cfg.focal_alpha,
-                             self.cfg.focal_gamma)
+        losses = solov2_loss(outputs, targets, batch["rows_per_image"], self.cfg.mask_loss_weight,
+                             self.cfg.focal_alpha, self.cfg.focal_gamma)
         loss = losses["mask"] + losses["category"]
-        values = {"loss": float(loss), "mask": float(losses["mask"]), "category": float(losses["category"]), "lr": lr}
+        values = {"loss": float(loss), "mask": float(losses["mask"]),
+                  "category": float(losses["category"]), "lr": lr}
         if not np.isfinite(values["loss"]):
-            raise UserError(f"step {self.step}: the loss is {values['loss']} (mask {values['mask']}, category "
-                            f"{values['category']}) on the images {', '.join(batch['file_names'])}; look at their "
+            raise UserError(f"step {self.step}: the loss is {values['loss']} "
+                            f"(mask {values['mask']}, category {values['category']}) "
+                            f"on the images {', '.join(batch['file_names'])}; look at their "
                             "annotations, lower learning_rate or set grad_clip_norm")
         loss.backward()
         self.optimizer.set_lr(lr)
         self.optimizer.step()
         self.optimizer.clear_grad()
+        if self.ema:
+            self.ema.update()
         return values
 
     def log(self, window, bar):
         """One line for people and one json record for programs, averaged since the last one."""
-        record = {"step": self.step, **window.means(), "eta_s": window.eta(self.num_steps - self.step)}
+        eta = window.eta(self.num_steps - self.step)
+        record = {"step": self.step, **window.means(), "eta_s": eta}
         window.clear()
-        bar.write(f"step {self.step}/{self.num_steps}  lr {record['lr']:.5f}  loss {record['loss']:.4f} "
-                  f"(mask {record['mask']:.4f}, category {record['category']:.4f})  data {record['data_s']:.3f} s  "
-                  f"step {record['step_s']:.3f} s  ETA {duration(record['eta_s'])}")
+        bar.write(f"step {self.step}/{self.num_steps}  lr {record['lr']:.5f}  "
+                  f"loss {record['loss']:.4f} "
+                  f"(mask {record['mask']:.4f}, category {record['category']:.4f})  "
+                  f"data {record['data_s']:.3f} s  step {record['step_s']:.3f} s  "
+                  f"ETA {duration(eta)}")
         self.append_log(record)
 
     def append_log(self, record):
@@ -92,20 +108,32 @@ class Trainer:
             file.write(json.dumps(record) + "\n")
 
     def evaluate_and_keep_best(self):
-        """Metrics of the val set, logged; the weights with the best mask AP so far stay in best.pdparams."""
+        """Metrics of the val set, logged.
+
+        The weights with the best mask AP so far stay in best.pdparams.
+        """
         if self.evaluate is None:
             return {}
-        metrics = self.evaluate(self.model)
+        with self.averaged_model():
+            metrics = self.evaluate(self.model)
+            ap = metrics["segm_AP"]
+            if ap > self.best_ap:
+                self.best_ap = ap
+                self.save_weights("best", segm_AP=ap)
         self.append_log({"step": self.step, **metrics})
-        ap = metrics["segm_AP"]
-        tqdm.write(f"step {self.step}  mask AP {ap:.4f}  (best so far {max(ap, self.best_ap):.4f})")
-        if ap > self.best_ap:
-            self.best_ap = ap
-            save_weights(f"{self.cfg.run_dir}/best.pdparams", to_arrays(self.model.state_dict()), self.meta(segm_AP=ap))
+        tqdm.write(f"step {self.step}  mask AP {ap:.4f}  (best so far {self.best_ap:.4f})")
         return metrics
 
-    def meta(self, **extra):
-        return meta_of(self.cfg, self.class_names, family="own", step=self.step, seed=self.cfg.seed, **extra)
+    def averaged_model(self):
+        """Within the block the model holds its moving average, if the run keeps one."""
+        return self.ema.applied() if self.ema else contextlib.nullcontext()
+
+    def save_weights(self, name, **extra):
+        """Write <name>.pdparams into the run's folder."""
+        meta = meta_of(self.cfg, self.class_names, family="own", step=self.step,
+                       seed=self.cfg.seed, **extra)
+        arrays = to_arrays(self.model.state_dict())
+        save_weights(f"{self.cfg.run_dir}/{name}.pdparams", arrays, meta)
 
 
 class Window:

@@ -9,12 +9,14 @@ def schedule_steps(cfg, images_per_epoch):
 
 
 def learning_rate_at(cfg, step, num_steps):
-    """The rate of step 0, 1, ...: linear warm-up from step 0, then decay at the milestones, all counted from step 0.
+    """The rate of step 0, 1, ...: linear warm-up, then decay at the milestones.
 
-    Milestones are epochs of `cfg.epochs`, so that they scale with `max_steps` too.
+    Both count from step 0.  Milestones are epochs of `cfg.epochs`, so that they scale with
+    `max_steps` too.
     """
     base = cfg.learning_rate * cfg.batch_size / cfg.reference_batch_size
-    passed = sum(step >= round(milestone / cfg.epochs * num_steps) for milestone in cfg.lr_milestones)
+    passed = sum(step >= round(milestone / cfg.epochs * num_steps)
+                 for milestone in cfg.lr_milestones)
     rate = base * cfg.lr_decay ** passed
     if step < cfg.warmup_steps:
         rate *= cfg.warmup_start + (1 - cfg.warmup_start) * step / cfg.warmup_steps
@@ -23,16 +25,22 @@ def learning_rate_at(cfg, step, num_steps):
 
 def norm_parameter_names(model):
     """Names of the parameters of norm layers, which are not decayed."""
-    return {parameter.name for layer in model.sublayers() if isinstance(layer, (nn.GroupNorm, nn.BatchNorm2D))
+    return {parameter.name for layer in model.sublayers()
+            if isinstance(layer, (nn.GroupNorm, nn.BatchNorm2D))
             for parameter in layer.parameters(include_sublayers=False)}
 
 
 def build_optimizer(cfg, model):
-    """Momentum over the trainable parameters: weight decay (coupled, added to the gradient) on all but the norms."""
+    """Momentum over the trainable parameters, with weight decay on all but the norms.
+
+    The decay is coupled, that is, added to the gradient.
+    """
     norms = norm_parameter_names(model)
     trainable = [p for p in model.parameters() if not p.stop_gradient]
-    groups = [{"params": [p for p in trainable if p.name not in norms], "weight_decay": cfg.weight_decay},
-              {"params": [p for p in trainable if p.name in norms], "weight_decay": 0.0}]
+    decayed = [p for p in trainable if p.name not in norms]
+    undecayed = [p for p in trainable if p.name in norms]
+    groups = [{"params": decayed, "weight_decay": cfg.weight_decay},
+              {"params": undecayed, "weight_decay": 0.0}]
     clip = nn.ClipGradByGlobalNorm(cfg.grad_clip_norm) if cfg.grad_clip_norm else None
     return paddle.optimizer.Momentum(learning_rate=0.0, momentum=cfg.momentum, grad_clip=clip,
                                      parameters=[group for group in groups if group["params"]])

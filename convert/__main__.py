@@ -1,0 +1,108 @@
+"""Convert checkpoints: python -m convert FILE [--config N] [--output OUT] [--to FAMILY]."""
+from tools.runtime import configure
+
+configure()
+
+import argparse  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+from config import config_name, get_config, list_configs  # noqa: E402
+from convert.converter import convert, expected_misfit  # noqa: E402
+from convert.download import download  # noqa: E402
+from convert.export import SUFFIXES, export  # noqa: E402
+from convert.families import FAMILIES  # noqa: E402
+from convert.published import published_for  # noqa: E402
+from convert.readers import read_checkpoint  # noqa: E402
+from convert.rename import ConversionError  # noqa: E402
+from convert.writers import write_weights  # noqa: E402
+from tools.cli import run  # noqa: E402
+
+
+def parse_args(argv=None):
+    parser = argparse.ArgumentParser(
+        prog="python -m convert",
+        description="Convert a SOLOv2 checkpoint of another project to weights of this one, or "
+                    "back.  Nothing in the file is executed; no other framework is needed.",
+        epilog="\n".join(["families:", *(f"  {f.name:22s} {f.title}" for f in FAMILIES),
+                          "\nconfigs:", list_configs()]),
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", nargs="?", metavar="FILE",
+                        help="a .pdparams, .pth, .pkl or .tar file or a folder of variables")
+    parser.add_argument("--config", metavar="N|NAME", help="config (default: recognised)")
+    parser.add_argument("--family", metavar="FAMILY", help="family (default: recognised)")
+    parser.add_argument("--output", metavar="OUT", help="default: weights/<config>.pdparams")
+    parser.add_argument("--num-classes", type=int, metavar="C",
+                        help="accept a file with C classes instead of the config's")
+    parser.add_argument("--classes", metavar="FILE", help="class names, one per line")
+    parser.add_argument("--to", choices=tuple(SUFFIXES), metavar="FAMILY",
+                        help=f"write weights of ours as another project: {', '.join(SUFFIXES)}")
+    parser.add_argument("--download", action="store_true",
+                        help="fetch the published file of --config (and --family) first")
+    parser.add_argument("--sha256", default="", help="checksum that the fetched file must have")
+    args = parser.parse_args(argv)
+    if args.download == bool(args.file) or (args.download and args.config is None):
+        parser.error("give either FILE, or --config with --download")
+    return args
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    if args.download:
+        args.file = fetch(args)
+    source = read_checkpoint(args.file)
+    if source.meta is not None:
+        return use_own(args, source)
+    if args.to:
+        raise ConversionError(f"'{args.file}' is not a weights file of this project; convert it "
+                              "first, then --to")
+    names = read_class_names(args.classes) if args.classes else None
+    result = convert(source, args.config, args.family, args.num_classes, names)
+    output = args.output or f"weights/{result.config or source.path.stem}.pdparams"
+    if Path(output).resolve() == source.path.resolve():
+        raise ConversionError(f"'{output}' is the source itself; give another --output")
+    write_weights(output, result.arrays, result.meta)
+    print("\n".join([f"source: {source.path}, sha256 {source.sha256[:16]}...", *result.lines,
+                     f"written: {output}"]))
+
+
+def fetch(args):
+    """Download the published file of a config; its path."""
+    file = published_for(config_name(args.config), args.family)
+    path = f"weights/published/{file.file}"
+    if not Path(path).exists():
+        print(f"fetching {file.address}")
+        download(file.address, path, args.sha256)
+    args.family = args.family or file.family
+    return path
+
+
+def read_class_names(path):
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConversionError(f"cannot read the class names in '{path}': {error}") from None
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def use_own(args, source):
+    """Check weights of ours; with --to, write them as another project."""
+    meta = source.meta
+    cfg = get_config(args.config if args.config is not None else meta["config"])
+    misfit = expected_misfit(source, cfg.name)
+    if misfit:
+        raise ConversionError(f"'{source.path}' does not fit config {cfg.name}:{misfit.text()}")
+    print(f"weights of this project: config {cfg.name}, {len(source.arrays)} tensors, "
+          f"{len(meta['class_names'])} classes, family {meta.get('family', 'own')}")
+    if not args.to:
+        print("nothing to convert; --to FAMILY writes them as another project")
+        return
+    output = args.output or str(source.path.with_name(
+        f"{source.path.stem}-{args.to}{SUFFIXES[args.to]}"))
+    if Path(output).resolve() == source.path.resolve():
+        raise ConversionError(f"'{output}' is the source itself; give another --output")
+    tensors = export(source.arrays, meta, cfg, args.to, output)
+    print(f"written: {output}, {len(tensors)} tensors as {args.to}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,267 @@
+"""A checkpoint of another project -> weights of ours: recognise, rename, compare, describe."""
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+import paddle
+
+from config import CONFIGS, get_config
+from convert.coco_classes import COCO_CLASSES
+from convert.families import family_named, recognise
+from convert.rename import ConversionError
+from model.solov2 import build_solov2
+from tools.training.checkpoint import meta_of
+
+CATEGORY = "head.category_pred.weight"
+SHOWN = 20                         # names per list of an error
+
+
+@dataclass
+class Conversion:
+    """Weights in our names, ready to save, and what happened on the way."""
+
+    arrays: dict
+    meta: dict
+    config: str                    # "" for a backbone alone
+    lines: list = field(default_factory=list)            # the report
+
+
+@cache
+def expected_shapes(config, num_classes):
+    """{name: shape} of every tensor of a config's network, without allocating any of them."""
+    cfg = get_config(config)
+    with paddle.LazyGuard():
+        model = build_solov2(cfg.replace(num_classes=num_classes or cfg.num_classes))
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+
+
+@dataclass
+class Misfit:
+    """How the tensors of a file differ from those of a config."""
+
+    unknown: list      # only in the file
+    missing: list      # only in the model
+    shapes: list       # (name, shape in the file, shape in the model)
+
+    def __len__(self):
+        return len(self.unknown) + len(self.missing) + len(self.shapes)
+
+    def text(self):
+        return "".join(
+            f"\n  {title} ({len(lines)}):" + "".join(f"\n    {line}" for line in lines[:SHOWN])
+            + (f"\n    ... and {len(lines) - SHOWN} more" if len(lines) > SHOWN else "")
+            for title, lines in (
+                ("in the file, not in the model", self.unknown),
+                ("in the model, not in the file", self.missing),
+                ("of another shape", [f"{name}: {list(have)} in the file, {list(want)} in the model"
+                                      for name, have, want in self.shapes])) if lines)
+
+
+def compare(arrays, expected):
+    """The Misfit between {name: ndarray} and {name: shape}."""
+    return Misfit([f"{name} {list(array.shape)}" for name, array in arrays.items()
+                   if name not in expected],
+                  [f"{name} {list(shape)}" for name, shape in expected.items()
+                   if name not in arrays],
+                  [(name, arrays[name].shape, shape) for name, shape in expected.items()
+                   if name in arrays and tuple(arrays[name].shape) != shape])
+
+
+def expected_misfit(source, config):
+    """The Misfit between weights of ours and a config with their class count."""
+    classes = len(source.arrays[CATEGORY]) if CATEGORY in source.arrays else None
+    return compare(source.arrays, expected_shapes(config, classes))
+
+
+def convert(source, config=None, family=None, num_classes=None, class_names=None):
+    """The Conversion of a Source (convert/readers.py).  Raises ConversionError.
+
+    `config` and `family` overrule what the tensors tell; `num_classes` accepts another count than
+    the config's; `class_names` for it.
+    """
+    kind = family_named(family) if family else recognise(source.arrays)
+    how = "as given" if family else "by its tensor names"
+    renamed, dropped, unknown = rename_all(source.arrays, kind)
+    arrays = check_values({name: as_float32(name, array) for name, array in renamed.items()})
+    lines = [f"family: {kind.name}, {kind.title} ({how}); {source.layout}"]
+    if kind.backbone_only:
+        return convert_backbone(source, kind, arrays, dropped, unknown, lines)
+    name, arrays, note, filled = choose_config(arrays, unknown, kind, config, source.path)
+    names = names_of_classes(arrays[CATEGORY].shape[0], get_config(name), num_classes,
+                             class_names or source.class_names)
+    cfg = get_config(name).replace(num_classes=len(names), **kind.input)
+    meta = meta_of(cfg, names, family=kind.name, source=source.path.name,
+                   source_sha256=source.sha256, **batches_tracked(source.arrays))
+    lines += [f"config: {name} ({note})"]
+    lines += [*count_lines(len(arrays) - len(filled), dropped, filled, source.extras),
+              f"classes: {len(names)} ({names[0]}, {names[1]}, ...)" if len(names) > 1
+              else f"classes: 1 ({names[0]})", f"input: {input_text(kind.input)}"]
+    return Conversion(arrays, meta, name, lines)
+
+
+def rename_all(arrays, family):
+    """({our name: ndarray}, {reason: [their names]}, unknown names) under a family's rules."""
+    dropped, candidates, unknown = {}, {}, []
+    for name, array in arrays.items():
+        reason = next((reason for mark, reason in family.ignored.items()
+                       if name.endswith(mark) or name.startswith(mark)), "")
+        original = aliased(name, family)
+        if original != name and original in arrays:
+            if not np.array_equal(array, arrays[original]):
+                raise ConversionError(f"'{name}' and '{original}' are one tensor in "
+                                      f"{family.title}, but differ in the file")
+            reason = "second name of a tensor"
+        if reason:
+            dropped.setdefault(reason, []).append(name)
+        else:
+            candidates[name] = original
+    renamed = family.naming.to_ours(candidates.values())
+    result = {}
+    for name, original in candidates.items():
+        ours = renamed.get(original)
+        if ours is None or ours in result:
+            unknown.append(name)
+        else:
+            result[ours] = arrays[name]
+    return result, dropped, unknown
+
+
+def aliased(name, family):
+    """The name that the rules know: aliases replaced, the prefix of a bare backbone added."""
+    for prefix, original in family.aliases:
+        if name.startswith(prefix):
+            return original + name[len(prefix):]
+    if family.prefix and not name.startswith(family.prefix):
+        return family.prefix + name
+    return name
+
+
+def as_float32(name, array):
+    """`array` as float32; half precision widens exactly, other types are refused."""
+    if array.dtype == np.float16:
+        return array.astype(np.float32)
+    if array.dtype != np.float32:
+        raise ConversionError(f"'{name}' has type {array.dtype}, expected float32 or float16")
+    return array
+
+
+def check_values(arrays):
+    """`arrays`, if all values are finite and all variances positive; damage shows here."""
+    for name, array in arrays.items():
+        if not np.isfinite(array.min(initial=0) + array.max(initial=0)):
+            raise ConversionError(f"'{name}' holds values that are not finite; the file is damaged")
+        if name.endswith("._variance") and array.min(initial=1) < 0:
+            raise ConversionError(f"'{name}' holds a negative variance; the file is damaged")
+    return arrays
+
+
+def choose_config(arrays, unknown, family, config, path):
+    """(config name, arrays that fit it exactly, how it was chosen, names filled in)."""
+    if CATEGORY not in arrays:
+        raise ConversionError(f"the file has no tensor for {CATEGORY}: no SOLOv2 of {family.title}")
+    classes = arrays[CATEGORY].shape[0]
+    names = [get_config(config).name] if config is not None else [
+        name for name in CONFIGS if not family.builds(get_config(name))]
+    if config is not None and (reason := family.builds(get_config(config))):
+        raise ConversionError(f"the file is of {family.title}, which cannot be config {names[0]}: "
+                              f"{reason}")
+    fits, misfits = [], []
+    for name in names:
+        expected = expected_shapes(name, classes)
+        adapted, filled = adapt_dcn_bias(arrays, expected, family)
+        misfit = compare(adapted, expected)
+        misfit.unknown += unknown
+        (misfits if misfit else fits).append((name, adapted, filled, misfit))
+    if not fits:
+        name, _, _, misfit = min(misfits, key=lambda item: len(item[3]))
+        raise ConversionError(f"the tensors do not fit config {name}"
+                              f"{'' if config is not None else ', the nearest'}:{misfit.text()}")
+    hinted = [fit for fit in fits if "1x" in fit[0] and "1x" in path.stem]
+    name, adapted, filled, _ = (hinted or fits)[0]
+    others = [fit[0] for fit in fits if fit[0] != name]
+    note = "as given" if config is not None else f"by all {len(adapted)} names and shapes" + (
+        f"; {', '.join(others)} has the same network" if others else "")
+    return name, adapted, note, filled
+
+
+def adapt_dcn_bias(arrays, expected, family):
+    """(arrays, names filled in): only some projects have biases in deformable head convolutions.
+
+    Missing ones become zero if the family has none; zeros that the config has no place for go.
+    """
+    filled = [] if family.dcn_bias else [
+        name for name in expected if name not in arrays and is_dcn_bias(name, expected)]
+    adapted = {name: array for name, array in arrays.items()
+               if name in expected or not is_dcn_bias(name, arrays) or array.any()}
+    return {**adapted, **{name: np.zeros(expected[name], np.float32) for name in filled}}, filled
+
+
+def is_dcn_bias(name, names):
+    return name.endswith(".conv.bias") and f"{name[:-4]}offset.weight" in names
+
+
+def names_of_classes(count, cfg, num_classes, class_names):
+    """The class names for `count` classes; ConversionError where nobody agreed to that count."""
+    agreed = num_classes or cfg.num_classes
+    if count != agreed:
+        asked = "--num-classes" if num_classes else f"config {cfg.name}"
+        raise ConversionError(f"the file has {count} classes, {asked} says {agreed}; if that is "
+                              f"meant, pass --num-classes {count}")
+    if len(class_names) == count:
+        return tuple(class_names)
+    if num_classes and class_names:
+        raise ConversionError(f"{len(class_names)} class names for {count} classes")
+    if count == len(COCO_CLASSES):
+        return COCO_CLASSES
+    return tuple(f"class {i}" for i in range(count))
+
+
+def convert_backbone(source, family, arrays, dropped, unknown, lines):
+    """The Conversion of an ImageNet backbone: all of a config's backbone but the offsets."""
+    for name in CONFIGS:
+        cfg = get_config(name)
+        if family.builds(cfg):
+            continue
+        expected = {key: shape for key, shape in expected_shapes(name, None).items()
+                    if key.startswith("backbone.") and ".offset." not in key}
+        if not unknown and not compare(arrays, expected):
+            break
+    else:
+        raise ConversionError(
+            f"the {len(arrays)} tensors of this backbone ({family.title}) fit none of the configs; "
+            f"not understood: {', '.join(unknown[:SHOWN]) or 'none'}")
+    meta = meta_of(cfg.replace(**family.input), (), family=family.name, source=source.path.name,
+                   source_sha256=source.sha256, backbone_only=True)
+    lines += [f"config: the backbone of {name} and alike, for training: -o pretrained=FILE",
+              *count_lines(len(arrays), dropped, [], source.extras)]
+    return Conversion(arrays, meta, "", lines)
+
+
+def batches_tracked(arrays):
+    """torch's counters, which only the way back needs."""
+    counts = {name: int(array) for name, array in arrays.items()
+              if name.endswith(".num_batches_tracked") and array.size == 1}
+    return {"num_batches_tracked": counts} if counts else {}
+
+
+def count_lines(matched, dropped, filled, extras):
+    """The lines of the report that count tensors."""
+    lines = [f"tensors: {matched} matched, {sum(map(len, dropped.values()))} dropped, "
+             f"{len(filled)} missing"]
+    lines += [f"  dropped {len(names)}: {reason} ({names[0]}{', ...' if len(names) > 1 else ''})"
+              for reason, names in dropped.items()]
+    if filled:
+        lines.append(f"  missing {len(filled)}, set to zero: biases that the other project has "
+                     f"not ({filled[0]}, ...)")
+    if extras:
+        lines.append(f"  other entries left aside: {', '.join(extras[:8])}"
+                     f"{', ...' if len(extras) > 8 else ''}")
+    return lines
+
+
+def input_text(settings):
+    resize = f"resized by {settings['resize_library']}"
+    order = ("normalised", resize) if settings["normalize_first"] else (resize, "normalised")
+    return (f"{settings['channel_order'].upper()}, {', then '.join(order)}, "
+            f"mean {settings['pixel_mean']}, deviation {settings['pixel_std']}, "
+            f"size rule {settings['resized_size_rule']}")

@@ -1,0 +1,78 @@
+"""Comparing our network with what the original projects computed: shared by the golden tests."""
+from pathlib import Path
+
+import numpy as np
+import paddle
+
+from config import get_config
+from convert.converter import convert
+from convert.readers import Source
+from model.decode import Decoder
+from model.solov2 import build_solov2
+from tests.golden_data import golden_weights, unpack
+from tools.training.checkpoint import config_of, load_arrays
+
+EVERY = {"category": 1, "c": 16, "p": 16, "kernels": 8, "mask": 4}      # every nth channel is stored
+
+
+def convert_tensors(name, arrays):
+    """(Conversion, config as the predictor sees it) of a checkpoint given as {name: array}."""
+    result = convert(Source(Path(name), "memory", "0", arrays))
+    return result, config_of(get_config(result.config), result.meta, name)
+
+
+def golden_network(name):
+    """(network in eval mode, config, Conversion) of a golden checkpoint."""
+    result, cfg = convert_tensors(name, golden_weights(name))
+    model = build_solov2(cfg)
+    load_arrays(model, result.arrays, name)
+    model.eval()
+    return model, cfg, result
+
+
+def decoder_of(cfg):
+    return Decoder(cfg.strides, cfg.score_threshold, cfg.mask_threshold, cfg.max_candidates,
+                   cfg.nms_kernel, cfg.nms_sigma, cfg.update_threshold, cfg.max_per_image)
+
+
+def relative_errors(model, data):
+    """(raw outputs, {tensor: largest error relative to its standard deviation}) on the input."""
+    images = paddle.to_tensor(data["input"])
+    with paddle.no_grad():
+        outputs, features = model(images), model.features(images)
+    tensors = {**features, "mask_features": outputs["mask_features"]}
+    for level in range(5):
+        tensors[f"category_logits_{level}"] = outputs["category_logits"][level]
+        tensors[f"kernels_{level}"] = outputs["kernels"][level]
+    errors = {}
+    for name, tensor in tensors.items():
+        step = next((n for start, n in EVERY.items() if name.startswith(start)), 1)
+        ours = tensor.numpy()[:, ::step].astype(np.float64)
+        assert ours.shape == data[name].shape
+        errors[name] = float(np.abs(ours - data[name]).max() / data[f"{name}_stats"][1])
+    return outputs, errors
+
+
+def golden_masks(data):
+    return unpack(data, "masks")
+
+
+def best_matches(instances, data):
+    """(found, others) when each golden row takes the best unused instance of its label.
+
+    found: rows with IoU >= 0.99 and a score within 2e-3.  others: instances that no row took.
+    """
+    theirs, used, found = golden_masks(data), set(), 0
+    ours = instances.masks.reshape(len(instances), -1)
+    for mask, label, score in zip(theirs, data["labels"], data["scores"], strict=True):
+        candidates = [i for i in np.flatnonzero(instances.class_indices == label) if i not in used
+                      and abs(instances.scores[i] - score) < 2e-3]
+        ious = [(iou(ours[i], mask.ravel()), i) for i in candidates]
+        if ious and max(ious)[0] >= 0.99:
+            used.add(max(ious)[1])
+            found += 1
+    return found, len(instances) - len(used)
+
+
+def iou(a, b):
+    return np.count_nonzero(a & b) / max(np.count_nonzero(a | b), 1)

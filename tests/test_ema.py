@@ -1,0 +1,43 @@
+"""The moving average against its definition."""
+import numpy as np
+import paddle
+
+from tools.training.ema import ExponentialMovingAverage
+
+
+def test_average_of_a_constant_is_the_constant_from_the_first_update():
+    model = paddle.nn.BatchNorm2D(3)
+    model._variance.set_value(np.float32([1, 2, 3]))
+    ema = ExponentialMovingAverage(model, 0.998)
+    for _ in range(3):
+        ema.update()
+        np.testing.assert_allclose(ema.weights()["_variance"].numpy(), [1, 2, 3], rtol=1e-6)
+
+
+def test_average_equals_the_weighted_sum():
+    model, values = paddle.nn.Linear(1, 1), [1.0, 5.0, -2.0, 4.0]
+    ema = ExponentialMovingAverage(model, 0.25)
+    numerator = denominator = 0.0
+    for t, value in enumerate(values):
+        model.weight.set_value(np.float32([[value]]))
+        ema.update()
+        decay = min(0.25, (1 + t) / (10 + t))
+        numerator = decay * numerator + (1 - decay) * value
+        denominator = decay * denominator + (1 - decay)
+    expected = numerator / denominator
+    np.testing.assert_allclose(float(ema.weights()["weight"][0, 0]), expected, rtol=1e-6)
+    with ema.applied():
+        np.testing.assert_allclose(float(model.weight[0, 0]), expected, rtol=1e-6)
+    assert float(model.weight[0, 0]) == 4.0
+
+
+def test_state_round_trip():
+    model = paddle.nn.Linear(2, 2)
+    ema = ExponentialMovingAverage(model, 0.9)
+    ema.update()
+    other = ExponentialMovingAverage(model, 0.9)
+    other.load_state(ema.state())
+    ema.update()
+    other.update()
+    for name, tensor in ema.weights().items():
+        np.testing.assert_array_equal(tensor.numpy(), other.weights()[name].numpy())
