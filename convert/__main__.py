@@ -4,13 +4,14 @@ from tools.runtime import configure
 configure()
 
 import argparse  # noqa: E402
+import json  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from config import config_name, get_config, list_configs  # noqa: E402
-from convert.converter import convert, expected_misfit  # noqa: E402
+from convert.converter import convert, expected_misfit, input_text  # noqa: E402
 from convert.download import download  # noqa: E402
 from convert.export import SUFFIXES, export  # noqa: E402
-from convert.families import FAMILIES  # noqa: E402
+from convert.families import BY_NAME, FAMILIES  # noqa: E402
 from convert.published import published_for  # noqa: E402
 from convert.readers import read_checkpoint  # noqa: E402
 from convert.rename import ConversionError  # noqa: E402
@@ -102,6 +103,10 @@ def use_own(args, source):
         raise ConversionError(f"'{output}' is the source itself; give another --output")
     tensors = export(source.arrays, meta, cfg, args.to, output)
     print(f"written: {output}, {len(tensors)} tensors as {args.to}")
+    theirs = json.loads(json.dumps(BY_NAME[args.to].input))
+    if any(meta["input"].get(key) != value for key, value in theirs.items()):
+        print(f"note: these weights were made for the input\n  {input_text(meta['input'])}\n"
+              f"{BY_NAME[args.to].title} feeds\n  {input_text(theirs)}")
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def convert(source, config=None, family=None, num_classes=None, class_names=None
 
 
 def rename_all(arrays, family):
-    """({our name: ndarray}, {reason: [their names]}, unknown names) under a family's rules."""
+    """({our name: ndarray}, {reason: [their names]}, unknown tensors) under a family's rules."""
     dropped, candidates, unknown = {}, {}, []
     for name, array in arrays.items():
         reason = next((reason for mark, reason in family.ignored.items()
@@ -120,7 +120,7 @@ def rename_all(arrays, family):
     for name, original in candidates.items():
         ours = renamed.get(original)
         if ours is None or ours in result:
-            unknown.append(name)
+            unknown.append(f"{name} {list(arrays[name].shape)}")
         else:
             result[ours] = arrays[name]
     return result, dropped, unknown

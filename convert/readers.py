@@ -90,7 +90,8 @@ def own_source(path, sha256, content):
     except (ValueError, RecursionError):
         meta = None
     if not isinstance(meta, dict) or not isinstance(meta.get("config"), str) \
-            or not isinstance(meta.get("class_names"), list):
+            or not isinstance(meta.get("class_names"), list) \
+            or not isinstance(meta.get("input"), dict):
         raise ConversionError("its description is damaged")
     arrays = {name: named_array(name, value) for name, value in content.items()}
     return Source(path, "ours", sha256, arrays, [], tuple(meta.get("class_names", ())), meta)

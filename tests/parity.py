@@ -12,7 +12,7 @@ from model.solov2 import build_solov2
 from tests.golden_data import golden_weights, unpack
 from tools.training.checkpoint import config_of, load_arrays
 
-EVERY = {"category": 1, "c": 16, "p": 16, "kernels": 8, "mask": 4}      # every nth channel is stored
+EVERY = {"category": 1, "c": 16, "p": 16, "kernels": 8, "mask": 4}     # every nth channel is there
 
 
 def convert_tensors(name, arrays):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from config import get_config
 from tools.data import transforms
 from tools.data.masks import masks_to_boxes
 from tools.data.transforms import (

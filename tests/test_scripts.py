@@ -1,0 +1,85 @@
+"""The scripts as a user runs them: train, stop, resume, evaluate; mistakes are one sentence."""
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TINY
+from tools.training.checkpoint import read_weights
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def script(name, *arguments, code=0):
+    done = subprocess.run([sys.executable, str(ROOT / name), *map(str, arguments)], cwd=ROOT,
+                          capture_output=True, text=True, timeout=300,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def data(shapes_dir):
+    """-o arguments of the tiny network on the drawn images."""
+    sets = {"train_json": f"{shapes_dir}/train.json", "train_images": f"{shapes_dir}/train",
+            "val_json": f"{shapes_dir}/val.json", "val_images": f"{shapes_dir}/val"}
+    return [f"{key}={value}" for key, value in {**TINY, **sets}.items()]
+
+
+def test_train_resume_evaluate(data, tmp_path):
+    override = ["-o", *data, f"output_dir={tmp_path}", "max_steps=4"]
+    out = script("train.py", *override)
+    run_dir = tmp_path / "quickstart"
+    assert "start: random weights" in out and "step 4/4" in out and "mask AP" in out
+    _, meta = read_weights(str(run_dir / "last.pdparams"))
+    assert meta["config"] == "quickstart" and len(meta["class_names"]) == 6
+    records = [json.loads(line) for line in (run_dir / "log.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records] == [2, 4, 4]
+    (run_dir / "checkpoint_0000004.pdstate").unlink()
+    resumed = script("train.py", *override, "--resume")
+    assert "at step 2" in resumed and "step 4/4" in resumed
+    out = script("eval.py", "-o", *data, "--weights", run_dir / "last.pdparams",
+                 "--library", "pycocotools", "--results", tmp_path / "found.json")
+    assert "segm   AP" in out and "bbox   AP" in out and "triangle" in out
+    assert isinstance(json.loads((tmp_path / "found.json").read_text()), list)
+
+
+def test_other_classes_are_re_initialised_and_said(data, tmp_path, shapes_dir):
+    script("train.py", "-o", *data, f"output_dir={tmp_path}", "max_steps=2")
+    content = json.loads((shapes_dir / "train.json").read_text())
+    content["categories"] = content["categories"][:2]
+    kept = {category["id"] for category in content["categories"]}
+    content["annotations"] = [a for a in content["annotations"] if a["category_id"] in kept]
+    (tmp_path / "two.json").write_text(json.dumps(content))
+    out = script("train.py", "-o", *data, f"output_dir={tmp_path}/two", "max_steps=2", "val_json=",
+                 f"train_json={tmp_path}/two.json",
+                 f"pretrained={tmp_path}/quickstart/last.pdparams")
+    assert "2 tensors re-initialised" in out and "head.category_pred.weight" in out
+    assert len(read_weights(f"{tmp_path}/two/quickstart/last.pdparams")[1]["class_names"]) == 2
+    out = script("eval.py", "-o", *data, "--weights", f"{tmp_path}/two/quickstart/last.pdparams",
+                 code=2)
+    assert out.count("error:") == 1 and "the classes of" in out
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--config=quickstrat"], "did you mean 'quickstart'"),
+    (["--config=99"], "expected 0..16"),
+    (["-o", "learning_rat=1"], "the nearest name is 'learning_rate'"),
+    (["-o", "batch_size=many"], "'batch_size' needs int"),
+    (["-o", "train_json=/nowhere/a.json"], "/nowhere/a.json"),
+    (["--resume", "/nowhere/b.pdstate"], "/nowhere"),
+    (["--device", "tpu"], "unknown device 'tpu'"),
+])
+def test_mistakes_are_one_sentence_and_exit_code_2(data, tmp_path, arguments, message):
+    first = [] if arguments[0] == "-o" else arguments
+    last = arguments[1:] if arguments[0] == "-o" else []
+    out = script("train.py", *first, "-o", *data, f"output_dir={tmp_path}", *last, code=2)
+    assert message in out and "Traceback" not in out and out.count("error:") == 1
+
+
+def test_help_lists_every_config():
+    out = script("train.py", "--help")
+    assert "solov2_light_r50_vd_fpn_dcn_512_3x" in out and "own_dataset" in out
