@@ -12,11 +12,12 @@ from convert.converter import convert, expected_misfit, input_text  # noqa: E402
 from convert.download import download  # noqa: E402
 from convert.export import SUFFIXES, export  # noqa: E402
 from convert.families import BY_NAME, FAMILIES  # noqa: E402
-from convert.published import published_for  # noqa: E402
+from convert.published import published_for, table  # noqa: E402
 from convert.readers import read_checkpoint  # noqa: E402
 from convert.rename import ConversionError  # noqa: E402
 from convert.writers import write_weights  # noqa: E402
 from tools.cli import run  # noqa: E402
+from tools.errors import UserError  # noqa: E402
 
 
 def parse_args(argv=None):
@@ -40,17 +41,27 @@ def parse_args(argv=None):
     parser.add_argument("--download", action="store_true",
                         help="fetch the published file of --config (and --family) first")
     parser.add_argument("--sha256", default="", help="checksum that the fetched file must have")
+    parser.add_argument("--list", action="store_true",
+                        help="print the published files, their addresses and mask AP")
     args = parser.parse_args(argv)
-    if args.download == bool(args.file) or (args.download and args.config is None):
-        parser.error("give either FILE, or --config with --download")
+    wanted = [bool(args.file), args.download, args.list]
+    if wanted.count(True) != 1 or (args.download and args.config is None):
+        parser.error("give one of FILE, --config with --download, --list")
     return args
 
 
 def main(argv=None):
     args = parse_args(argv)
+    if args.list:
+        print("\n".join(table()))
+        return
     if args.download:
         args.file = fetch(args)
-    source = read_checkpoint(args.file)
+    try:
+        source = read_checkpoint(args.file)
+    except UserError as error:
+        hint = "; delete it to fetch it again" if args.download else ""
+        raise ConversionError(f"{error}{hint}") from None
     if source.meta is not None:
         return use_own(args, source)
     if args.to:
@@ -72,7 +83,7 @@ def fetch(args):
     path = f"weights/published/{file.file}"
     if not Path(path).exists():
         print(f"fetching {file.address}")
-        download(file.address, path, args.sha256)
+        download(file.address, path, args.sha256 or file.sha256)
     args.family = args.family or file.family
     return path
 

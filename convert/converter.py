@@ -13,6 +13,7 @@ from model.solov2 import build_solov2
 from tools.training.checkpoint import meta_of
 
 CATEGORY = "head.category_pred.weight"
+MAX_BIAS = 4096                    # more numbers are no bias of a convolution
 SHOWN = 20                         # names per list of an error
 
 
@@ -69,8 +70,16 @@ def compare(arrays, expected):
 
 def expected_misfit(source, config):
     """The Misfit between weights of ours and a config with their class count."""
-    classes = len(source.arrays[CATEGORY]) if CATEGORY in source.arrays else None
-    return compare(source.arrays, expected_shapes(config, classes))
+    for name, array in source.arrays.items():
+        if array.dtype != np.float32:
+            raise ConversionError(f"'{name}' has type {array.dtype}, expected float32")
+    return compare(source.arrays, expected_shapes(config, class_count(source.arrays)))
+
+
+def class_count(arrays):
+    """The number of classes that the last category convolution tells, or None."""
+    shape = arrays[CATEGORY].shape if CATEGORY in arrays else ()
+    return shape[0] if len(shape) == 4 else None
 
 
 def convert(source, config=None, family=None, num_classes=None, class_names=None):
@@ -81,14 +90,15 @@ def convert(source, config=None, family=None, num_classes=None, class_names=None
     """
     kind = family_named(family) if family else recognise(source.arrays)
     how = "as given" if family else "by its tensor names"
-    renamed, dropped, unknown = rename_all(source.arrays, kind)
-    arrays = check_values({name: as_float32(name, array) for name, array in renamed.items()})
+    arrays, dropped, unknown = rename_all(source.arrays, kind)
     lines = [f"family: {kind.name}, {kind.title} ({how}); {source.layout}"]
     if kind.backbone_only:
         return convert_backbone(source, kind, arrays, dropped, unknown, lines)
     name, arrays, note, filled = choose_config(arrays, unknown, kind, config, source.path)
     names = names_of_classes(arrays[CATEGORY].shape[0], get_config(name), num_classes,
                              class_names or source.class_names)
+    check_aliases(source.arrays, kind)
+    arrays = {key: checked(key, array) for key, array in arrays.items()}
     cfg = get_config(name).replace(num_classes=len(names), **kind.input)
     meta = meta_of(cfg, names, family=kind.name, source=source.path.name,
                    source_sha256=source.sha256, **batches_tracked(source.arrays))
@@ -102,14 +112,11 @@ def convert(source, config=None, family=None, num_classes=None, class_names=None
 def rename_all(arrays, family):
     """({our name: ndarray}, {reason: [their names]}, unknown tensors) under a family's rules."""
     dropped, candidates, unknown = {}, {}, []
-    for name, array in arrays.items():
+    for name in arrays:
         reason = next((reason for mark, reason in family.ignored.items()
                        if name.endswith(mark) or name.startswith(mark)), "")
         original = aliased(name, family)
         if original != name and original in arrays:
-            if not np.array_equal(array, arrays[original]):
-                raise ConversionError(f"'{name}' and '{original}' are one tensor in "
-                                      f"{family.title}, but differ in the file")
             reason = "second name of a tensor"
         if reason:
             dropped.setdefault(reason, []).append(name)
@@ -136,30 +143,35 @@ def aliased(name, family):
     return name
 
 
-def as_float32(name, array):
-    """`array` as float32; half precision widens exactly, other types are refused."""
-    if array.dtype == np.float16:
-        return array.astype(np.float32)
-    if array.dtype != np.float32:
-        raise ConversionError(f"'{name}' has type {array.dtype}, expected float32 or float16")
-    return array
-
-
-def check_values(arrays):
-    """`arrays`, if all values are finite and all variances positive; damage shows here."""
+def check_aliases(arrays, family):
+    """ConversionError if two names of one tensor hold different values."""
     for name, array in arrays.items():
-        if not np.isfinite(array.min(initial=0) + array.max(initial=0)):
-            raise ConversionError(f"'{name}' holds values that are not finite; the file is damaged")
-        if name.endswith("._variance") and array.min(initial=1) < 0:
-            raise ConversionError(f"'{name}' holds a negative variance; the file is damaged")
-    return arrays
+        original = aliased(name, family)
+        if original != name and original in arrays and not np.array_equal(array, arrays[original]):
+            raise ConversionError(f"'{name}' and '{original}' are one tensor in "
+                                  f"{family.title}, but differ in the file")
+
+
+def checked(name, array):
+    """`array` as float32, with finite values: damage often shows there.
+
+    Half precision widens exactly; other types are refused.
+    """
+    if array.dtype not in (np.float32, np.float16):
+        raise ConversionError(f"'{name}' has type {array.dtype}, expected float32 or float16")
+    low, high = array.min(initial=0), array.max(initial=0)
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ConversionError(f"'{name}' holds values that are not finite; the file is damaged")
+    if name.endswith("._variance") and low < 0:
+        raise ConversionError(f"'{name}' holds a negative variance; the file is damaged")
+    return array.astype(np.float32, copy=False)
 
 
 def choose_config(arrays, unknown, family, config, path):
     """(config name, arrays that fit it exactly, how it was chosen, names filled in)."""
-    if CATEGORY not in arrays:
+    classes = class_count(arrays)
+    if not classes:
         raise ConversionError(f"the file has no tensor for {CATEGORY}: no SOLOv2 of {family.title}")
-    classes = arrays[CATEGORY].shape[0]
     names = [get_config(config).name] if config is not None else [
         name for name in CONFIGS if not family.builds(get_config(name))]
     if config is not None and (reason := family.builds(get_config(config))):
@@ -192,7 +204,8 @@ def adapt_dcn_bias(arrays, expected, family):
     filled = [] if family.dcn_bias else [
         name for name in expected if name not in arrays and is_dcn_bias(name, expected)]
     adapted = {name: array for name, array in arrays.items()
-               if name in expected or not is_dcn_bias(name, arrays) or array.any()}
+               if name in expected or not is_dcn_bias(name, arrays) or array.size > MAX_BIAS
+               or array.any()}
     return {**adapted, **{name: np.zeros(expected[name], np.float32) for name in filled}}, filled
 
 
@@ -230,6 +243,8 @@ def convert_backbone(source, family, arrays, dropped, unknown, lines):
         raise ConversionError(
             f"the {len(arrays)} tensors of this backbone ({family.title}) fit none of the configs; "
             f"not understood: {', '.join(unknown[:SHOWN]) or 'none'}")
+    check_aliases(source.arrays, family)
+    arrays = {key: checked(key, array) for key, array in arrays.items()}
     meta = meta_of(cfg.replace(**family.input), (), family=family.name, source=source.path.name,
                    source_sha256=source.sha256, backbone_only=True)
     lines += [f"config: the backbone of {name} and alike, for training: -o pretrained=FILE",

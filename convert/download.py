@@ -22,16 +22,17 @@ NETWORK_ERRORS = (urllib.error.URLError, http.client.HTTPException, OSError)
 def download(address, path, sha256="", attempts=ATTEMPTS, pause=1.0):
     """Fetch `address` to `path`; an interrupted download (`path`.part) is continued.
 
-    `sha256`: what the content must have, "" if unknown.  ConversionError when the server fails, the
+    `sha256`: how the checksum of the content must begin, "" if unknown.  ConversionError when the server fails, the
     length is not the one it stated, or the checksum is wrong; then there is no file at `path`.
     """
     if urlsplit(address).scheme not in ("http", "https"):
         raise ConversionError(f"cannot fetch '{address}': expected an http or https address")
     part = Path(f"{path}.part")
     part.parent.mkdir(parents=True, exist_ok=True)
+    stated = set()                                       # lengths that the server stated so far
     for attempt in range(1, attempts + 1):
         try:
-            fetch(address, part)
+            fetch(address, part, stated)
             break
         except urllib.error.HTTPError as error:
             if error.code < 500 or attempt == attempts:
@@ -49,7 +50,7 @@ def download(address, path, sha256="", attempts=ATTEMPTS, pause=1.0):
     os.replace(part, path)
 
 
-def fetch(address, part):
+def fetch(address, part, stated):
     """One connection: continue or begin `part`.  Raises a network error if it ends too early."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(address, headers={"User-Agent": "solov2-convert"})
@@ -60,12 +61,13 @@ def fetch(address, part):
     except urllib.error.HTTPError as error:
         if error.code != 416:                            # nothing behind what we have
             raise
-        if error.headers.get("Content-Range") == f"bytes */{have}":
+        if error.headers.get("Content-Range") == f"bytes */{have}" and stated <= {have}:
             return
         part.unlink()
         raise http.client.HTTPException("the partial file does not fit; beginning again") from None
     with answer:
         start, total = extent(answer, have)
+        stated |= {total} - {None}
         if start not in (0, have):
             part.unlink()
             raise http.client.HTTPException("the server continued at another place")
@@ -76,8 +78,8 @@ def fetch(address, part):
                 file.write(chunk)
                 bar.update(len(chunk))
     size = part.stat().st_size
-    if total is not None and size != total:
-        raise http.client.HTTPException(f"the connection broke after {size} of {total} bytes")
+    if stated - {size}:
+        raise http.client.HTTPException(f"the connection ended after {size} of {max(stated)} bytes")
 
 
 def extent(answer, have):
@@ -100,7 +102,7 @@ def check(part, sha256, address):
         return
     with open(part, "rb") as file:
         found = hash_of(file)
-    if found != sha256.lower():
+    if not found.startswith(sha256.lower()):
         part.unlink()
         raise ConversionError(f"{address} has the sha256 {found}, expected {sha256}; removed")
 

@@ -8,6 +8,7 @@ import numpy as np
 from convert.rename import ConversionError
 
 FLOAT32 = 5                # in Paddle's VarType
+RECORD_START = bytes(16)   # two versions and the number of levels of detail, all 0
 MAX_FILES = 10_000
 BLOCK = 512                # of a tar file
 
@@ -17,7 +18,13 @@ def read_folder(folder):
     paths = sorted(path for path in Path(folder).iterdir() if path.is_file())
     if len(paths) > MAX_FILES:
         raise ConversionError(f"'{folder}' holds {len(paths)} files; is it the right folder?")
-    return read_records((path.name, memoryview(path.read_bytes())) for path in paths)
+    return read_records((path.name, memoryview(path.read_bytes())) for path in paths
+                        if begins_as_record(path))
+
+
+def begins_as_record(path):
+    with open(path, "rb") as file:
+        return file.read(len(RECORD_START)) == RECORD_START
 
 
 def read_tar(data):
@@ -28,7 +35,7 @@ def read_tar(data):
 def read_records(files):
     tensors = {}
     for name, content in files:
-        if bytes(content[:16]) == bytes(16) and len(content) > 20:
+        if bytes(content[:16]) == RECORD_START and len(content) > 20 and name.isprintable():
             tensors[name] = lod_tensor(name, content)
     if not tensors:
         raise ConversionError("no file in it is a variable of Paddle 1.x")

@@ -3,14 +3,23 @@
 The addresses are those of the projects' model pages.  CloudStor, which held the files of WXinlong
 and AdelaiDet, closed at the end of 2023: these need a local copy.
 """
+import re
 from dataclasses import dataclass
 
+from config import CONFIGS
 from convert.rename import ConversionError
 
 PPDET = "https://paddledet.bj.bcebos.com/models"
 STATIC = "https://paddlemodels.bj.bcebos.com/object_detection"
 MMDET = "https://download.openmmlab.com/mmdetection/v2.0/solov2"
 CLOSED = "https://cloudstor.aarnet.edu.au/plus/s"
+
+
+LICENCES = {
+    "ppdet": "PaddleDetection is under Apache-2.0; no separate licence of the weights is stated",
+    "ppdet-static": "as ppdet", "mmdet3": "mmdetection is under Apache-2.0; as ppdet",
+    "wxinlong": "BSD 2-clause for academic use; ask the authors for commercial use",
+    "adelaidet": "BSD 2-clause for academic use; ask the authors for commercial use"}
 
 
 @dataclass(frozen=True)
@@ -22,6 +31,12 @@ class Published:
     file: str
     address: str
     ap: float
+
+    @property
+    def sha256(self):
+        """The first 8 digits of the checksum, which mmdetection puts into its file names, or ""."""
+        match = re.search(r"-([0-9a-f]{8})\.pth$", self.file)
+        return match[1] if match else ""
 
     @property
     def closed(self):
@@ -84,6 +99,18 @@ PUBLISHED = (
     cloudstor("solov2_adelaidet_r50_3x", "adelaidet", "SOLOv2_R50_3x", "chF3VKQT4RDoEqC", 37.6),
     cloudstor("solov2_adelaidet_r101_3x", "adelaidet", "SOLOv2_R101_3x", "9w7b3sjaXvqYQEQ", 39.0),
 )
+
+
+def table():
+    """The published files as lines of a Markdown table, in the order of the configs."""
+    lines = ["| config | family | file | mask AP | address |", "|---|---|---|---|---|"]
+    for file in sorted(PUBLISHED, key=lambda file: CONFIGS.index(file.config)):
+        address = f"{file.address} (closed)" if file.closed else file.address
+        number = CONFIGS.index(file.config)
+        lines.append(f"| {number} {file.config} | {file.family} | {file.file} | {file.ap} | "
+                     f"{address} |")
+    lines += ["", *(f"{family}: {licence}" for family, licence in LICENCES.items())]
+    return lines
 
 
 def published_for(config, family=None):

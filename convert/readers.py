@@ -16,7 +16,7 @@ from convert.rename import ConversionError
 from convert.torch_files import TorchTensor, is_legacy, read_legacy, read_zip
 from tools.pickle_machine import UnsafePickle
 from tools.safe_pickle import NUMPY, read
-from tools.training.checkpoint import META
+from tools.training.checkpoint import INPUT_SETTINGS, META
 
 WRAPPERS = ("state_dict", "model")           # in this order: detectron2 has "model", mmcv the first
 
@@ -48,7 +48,8 @@ def read_checkpoint(path):
         raise ConversionError(f"no checkpoint '{path}'")
     try:
         if path.is_dir():
-            return Source(path, "folder of variables", folder_hash(path), read_folder(path))
+            arrays = read_folder(path)
+            return Source(path, "folder of variables", hash_of(arrays), arrays)
         data = map_file(path)
         return read_data(path, data, hashlib.sha256(data).hexdigest())
     except ConversionError as error:
@@ -85,24 +86,39 @@ def read_data(path, data, sha256):
 
 
 def own_source(path, sha256, content):
+    """The Source in the content of a weights file of ours."""
     try:
         meta = json.loads(content.pop(META))
     except (ValueError, RecursionError):
         meta = None
-    if not isinstance(meta, dict) or not isinstance(meta.get("config"), str) \
-            or not isinstance(meta.get("class_names"), list) \
-            or not isinstance(meta.get("input"), dict):
+    if not is_description(meta):
         raise ConversionError("its description is damaged")
     arrays = {name: named_array(name, value) for name, value in content.items()}
-    return Source(path, "ours", sha256, arrays, [], tuple(meta.get("class_names", ())), meta)
+    return Source(path, "ours", sha256, arrays, [], tuple(meta["class_names"]), meta)
+
+
+def is_description(meta):
+    """Whether the parts of a meta that the way back uses have their types."""
+    counts = meta.get("num_batches_tracked", {}) if isinstance(meta, dict) else None
+    return (isinstance(counts, dict) and all(type(n) is int and 0 <= n < 2**63
+                                             for n in counts.values())
+            and isinstance(meta.get("config"), str) and isinstance(meta.get("class_names"), list)
+            and are_names(meta["class_names"]) and isinstance(meta.get("input"), dict)
+            and set(INPUT_SETTINGS) <= set(meta["input"]))
+
+
+def are_names(names):
+    """Whether all are short texts that can be printed."""
+    return all(type(name) is str and len(name) < 200 and name.isprintable() for name in names)
 
 
 def named_array(name, value):
     """The ndarray of an entry; Paddle may save a tensor as (parameter name, array)."""
     if type(value) is tuple and len(value) == 2:
         value = value[1]
-    if not isinstance(value, np.ndarray):
-        raise ConversionError(f"the entry '{name}' is no array but {type(value).__name__}")
+    if not isinstance(value, np.ndarray) or not are_names([name]):
+        raise ConversionError(f"the entry {str(name)[:80]!r} is no array but "
+                              f"{type(value).__name__}")
     return value
 
 
@@ -118,15 +134,16 @@ def unwrap(content, kinds):
         raise ConversionError(f"holds a {type(content).__name__}, expected a dict of tensors")
     wrapper = next((key for key in WRAPPERS if isinstance(content.get(key), dict)), None)
     state = content[wrapper] if wrapper else content
-    extras = [str(key) for key in content if key != wrapper] if wrapper else []
+    extras = [key for key in content if key != wrapper] if wrapper else []
     tensors = {}
     for name, value in state.items():
-        if isinstance(value, kinds) and type(name) is str:
+        if isinstance(value, kinds) and are_names([name]):
             tensors[name.removeprefix("module.")] = value
         elif not str(name).endswith("@@"):               # Paddle's table of parameter names
-            extras.append(str(name))
+            extras.append(name)
     if not tensors:
         raise ConversionError("holds no tensors")
+    extras = [key if are_names([key]) else repr(key)[:80] for key in extras]
     return tensors, extras, class_names_in(content.get("meta"))
 
 
@@ -137,14 +154,14 @@ def class_names_in(meta):
     dataset = meta.get("dataset_meta")
     for names in (meta.get("CLASSES"), *([dataset.get("classes"), dataset.get("CLASSES")]
                                          if isinstance(dataset, dict) else [])):
-        if isinstance(names, (list, tuple)) and names and all(type(n) is str for n in names):
+        if isinstance(names, (list, tuple)) and names and are_names(names):
             return tuple(names)
     return ()
 
 
-def folder_hash(folder):
-    """One sha256 over the names and contents of the files of a folder."""
+def hash_of(arrays):
+    """One sha256 over the names and values of the variables of a folder."""
     digest = hashlib.sha256()
-    for path in sorted(path for path in folder.iterdir() if path.is_file()):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for name, array in sorted(arrays.items()):
+        digest.update(name.encode() + b"\0" + array.tobytes())
     return digest.hexdigest()

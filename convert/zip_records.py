@@ -18,6 +18,7 @@ class ZipRecords:
 
     def __init__(self, data):
         self.data = memoryview(data)
+        self.verified, self.budget = set(), 2 * len(data)    # records may share their bytes
         try:
             self.records = dict(self.entries(*self.directory()))
         except struct.error:
@@ -72,8 +73,13 @@ class ZipRecords:
         if start + size > len(self.data):
             raise ConversionError(f"the record '{name}' ends behind the end of the file")
         content = self.data[start:start + size]
-        if zlib.crc32(content) != checksum:
-            raise ConversionError(f"the record '{name}' is damaged (checksum); fetch it again")
+        if name not in self.verified:
+            self.budget -= size
+            if self.budget < 0:
+                raise ConversionError("the records of the zip file overlap")
+            if zlib.crc32(content) != checksum:
+                raise ConversionError(f"the record '{name}' is damaged (checksum); fetch it again")
+            self.verified.add(name)
         return content
 
 

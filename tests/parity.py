@@ -9,10 +9,14 @@ from convert.converter import convert
 from convert.readers import Source
 from model.decode import Decoder
 from model.solov2 import build_solov2
-from tests.golden_data import golden_weights, unpack
+from tests.golden_data import unpack
+from tools.data.transforms import Preprocess, pad_to_divisor
 from tools.training.checkpoint import config_of, load_arrays
 
-EVERY = {"category": 1, "c": 16, "p": 16, "kernels": 8, "mask": 4}     # every nth channel is there
+# Every nth channel of these outputs is stored; the first fitting beginning of a name decides.
+EVERY = {"category": 1, "c": 16, "p": 16, "kernels": 8, "mask": 4}
+EVERY_COMPACT = {"category": 16, "c": 64, "p": 64, "kernels": 32, "mask": 64}
+NOISE = 1e-5               # rows closer in score than this may change places
 
 
 def convert_tensors(name, arrays):
@@ -21,9 +25,9 @@ def convert_tensors(name, arrays):
     return result, config_of(get_config(result.config), result.meta, name)
 
 
-def golden_network(name):
-    """(network in eval mode, config, Conversion) of a golden checkpoint."""
-    result, cfg = convert_tensors(name, golden_weights(name))
+def network_of(name, arrays):
+    """(network in eval mode, config, Conversion) of a checkpoint given as {name: array}."""
+    result, cfg = convert_tensors(name, arrays)
     model = build_solov2(cfg)
     load_arrays(model, result.arrays, name)
     model.eval()
@@ -35,9 +39,12 @@ def decoder_of(cfg):
                    cfg.nms_kernel, cfg.nms_sigma, cfg.update_threshold, cfg.max_per_image)
 
 
-def relative_errors(model, data):
-    """(raw outputs, {tensor: largest error relative to its standard deviation}) on the input."""
-    images = paddle.to_tensor(data["input"])
+def relative_errors(model, images, data, every):
+    """(raw outputs, {tensor: largest error relative to its standard deviation}).
+
+    images: float32 [1, 3, H, W].  `every`: which channels of each tensor `data` holds.
+    """
+    images = paddle.to_tensor(images)
     with paddle.no_grad():
         outputs, features = model(images), model.features(images)
     tensors = {**features, "mask_features": outputs["mask_features"]}
@@ -46,15 +53,34 @@ def relative_errors(model, data):
         tensors[f"kernels_{level}"] = outputs["kernels"][level]
     errors = {}
     for name, tensor in tensors.items():
-        step = next((n for start, n in EVERY.items() if name.startswith(start)), 1)
+        step = next(n for start, n in every.items() if name.startswith(start))
         ours = tensor.numpy()[:, ::step].astype(np.float64)
         assert ours.shape == data[name].shape
         errors[name] = float(np.abs(ours - data[name]).max() / data[f"{name}_stats"][1])
     return outputs, errors
 
 
-def golden_masks(data):
-    return unpack(data, "masks")
+def resized_input(cfg, data):
+    """(network input [1, 3, H, W], resized size) of an already resized RGB image."""
+    image = Preprocess(cfg).normalizer.normalize(
+        np.ascontiguousarray(data["resized_image"][..., ::-1]))
+    size = tuple(int(side) for side in data["resized_size"])
+    return pad_to_divisor([image.transpose(2, 0, 1)], 32), size
+
+
+def final_rows(instances, data):
+    """(relative score differences per row, share of mask pixels that differ); labels must agree."""
+    labels, scores = data["labels"], data["scores"]
+    assert len(instances) == len(labels)
+    order = np.arange(len(labels))
+    for i in range(len(labels) - 1):                     # undo swaps of equal scores
+        near = abs(scores[i] - scores[i + 1]) < NOISE
+        if instances.class_indices[order[i]] != labels[i] and near:
+            order[i], order[i + 1] = order[i + 1], order[i]
+    np.testing.assert_array_equal(instances.class_indices[order], labels)
+    masks = unpack(data, "masks")
+    differ = np.count_nonzero(instances.masks[order] != masks) / masks.size
+    return np.abs(instances.scores[order] / scores - 1), differ
 
 
 def best_matches(instances, data):
@@ -62,7 +88,7 @@ def best_matches(instances, data):
 
     found: rows with IoU >= 0.99 and a score within 2e-3.  others: instances that no row took.
     """
-    theirs, used, found = golden_masks(data), set(), 0
+    theirs, used, found = unpack(data, "masks"), set(), 0
     ours = instances.masks.reshape(len(instances), -1)
     for mask, label, score in zip(theirs, data["labels"], data["scores"], strict=True):
         candidates = [i for i in np.flatnonzero(instances.class_indices == label) if i not in used

@@ -226,7 +226,8 @@ def test_published_addresses():
     assert len({file.address for file in PUBLISHED}) == len(PUBLISHED)
     assert all(file.config in CONFIGS and 20 < file.ap < 50 for file in PUBLISHED)
     assert published_for(CONFIGS[2]).address.startswith("https://paddlemodels.bj.bcebos.com/")
-    assert published_for(CONFIGS[0], "mmdet3").file.endswith(".pth")
+    assert published_for(CONFIGS[0], "mmdet3").sha256 == "fed092d4"
+    assert published_for(CONFIGS[0]).sha256 == ""
     with pytest.raises(ConversionError, match="has closed"):
         published_for(CONFIGS[12])
     with pytest.raises(ConversionError, match="nobody published"):

@@ -105,7 +105,7 @@ class Machine:
         return bytes(self.take(length + 1)[:-1]).decode("ascii")
 
     def text(self, layout):
-        return str(self.take(self.number(layout)), "utf-8", "surrogatepass")
+        return str(self.take(self.number(layout)), "utf-8")
 
     def push(self, value):
         self.stack.append(value)

@@ -21,6 +21,10 @@ FOLDER = Path(__file__).resolve().parent
 TORCH = {"wxinlong": ("wx", "solo_cate", "solo_kernel"),
          "adelaidet": ("adet", "cate_pred", "kernel_pred"),
          "mmdet3": ("mm3", "conv_cls", "conv_kernel")}
+# Seed of the streams, mean of the category bias, gain of the category convolution.
+PADDLE = {"paddledet2__solov2_r50_fpn_3x_coco": (21, -7.0, 1.5)}
+PADDLE_ALIASES = {"solov2_head.bbox_head.solo_": "solov2_head.solo_",
+                  "mask_head.mask_feat_head.conv_pred.0.": "mask_head.conv_pred."}
 LAST_NORMS = (".bn3.weight", ".conv3.norm.weight")       # scaled down, so that depth adds little
 
 
@@ -36,7 +40,7 @@ def weights(name):
     tensors = {}
     for key, shape, dtype in key_lists()[name]["tensors"]:
         value = torch_value(key, shape, *TORCH[family], model) if family in TORCH \
-            else paddle_value(key, shape)
+            else paddle_value(key, shape, *PADDLE.get(name, (20, -5.5, 1.3)))
         value = np.asarray(value).astype(dtype).reshape(shape)
         if key == "backbone.bottom_up.stem.conv1.weight":
             value = value / np.float32(60)               # AdelaiDet's input has a deviation of 60
@@ -46,8 +50,8 @@ def weights(name):
     return tensors
 
 
-def stream(text):
-    return np.random.RandomState(zlib.crc32(text.encode()) % 2**31)
+def stream(text, seed=0):
+    return np.random.RandomState((zlib.crc32(text.encode()) + seed) % 2**31)
 
 
 def torch_value(key, shape, tag, category, kernel, model):
@@ -92,12 +96,35 @@ def calibrate(tensors, numbers, category, kernel):
     tensors[find(f"{kernel}.bias")] = numbers["calibration_kernel_bias"]
 
 
-def paddle_value(key, shape):
-    """Harmless values of a PaddleDetection tensor; second names of a tensor get the same."""
-    key = key.replace("solov2_head.solo_", "solov2_head.bbox_head.solo_")
-    key = key.replace("mask_head.conv_pred.", "mask_head.mask_feat_head.conv_pred.0.")
-    values = stream(key).normal(0, 0.05, shape)
-    return np.abs(values) + 0.5 if key.endswith("_variance") else values
+def paddle_value(key, shape, seed, category_bias, category_gain):
+    """The values of one tensor of a PaddleDetection model; second names get the same."""
+    for alias, original in PADDLE_ALIASES.items():
+        key = original + key[len(alias):] if key.startswith(alias) else key
+    rng = stream(key, seed)
+    fan_in = np.prod(shape[1:]) if len(shape) == 4 else 1
+    if key.endswith("_variance"):
+        return rng.uniform(0.6, 1.6, shape)
+    if key.endswith(("norm.weight", "_scale")):
+        return rng.uniform(*((0.15, 0.45) if "branch2c" in key else (0.6, 1.4)), shape)
+    mean = category_bias if "solo_cate.bias" in key else 0
+    deviation = paddle_deviation(key, len(shape) == 4, fan_in, category_gain)
+    return mean + rng.normal(0, deviation, shape)
+
+
+def paddle_deviation(key, is_convolution, fan_in, category_gain):
+    """The standard deviation of a tensor that is drawn from a normal distribution."""
+    table = (("_mean", 0.1), ("conv_offset.weight", 0.4 / np.sqrt(fan_in)),
+             ("conv_offset.w_0", 0.4 / np.sqrt(fan_in)), ("conv_offset.bias", 0.2),
+             ("conv_offset.b_0", 0.2),
+             ("solo_cate.weight", category_gain / np.sqrt(fan_in * 0.6)), ("solo_cate.bias", 0.3),
+             ("solo_kernel.weight", 0.22 / np.sqrt(fan_in * 0.6)), ("solo_kernel.bias", 0.03),
+             ("norm.bias", 0.15), ("_offset", 0.15))
+    for end, deviation in table:
+        if key.endswith(end):
+            return deviation
+    if is_convolution:
+        return np.sqrt((1 if key.startswith(("neck", "fpn")) else 2) / fan_in)
+    return 0.05
 
 
 if __name__ == "__main__":

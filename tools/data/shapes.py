@@ -4,8 +4,9 @@
 
 writes train.json, val.json and the folders train and val.  Objects are drawn from back to front,
 so that later ones hide earlier ones; an annotation is the visible part.  An object is only put
-where enough of it, and of all that it covers, stays visible.  The generator of each image is
-seeded with (seed, split, index): no two images share a stream.
+where enough of it, and of all that it covers, stays visible.  Like real things, a kind has a
+typical colour besides its shape, so that half an hour of training from nothing can tell them apart.
+The generator of each image is seeded with (seed, split, index): no two images share a stream.
 """
 import argparse
 import json
@@ -20,11 +21,13 @@ from tqdm import tqdm
 from tools.data.masks import mask_to_box, mask_to_rle
 
 CLASS_NAMES = ("circle", "triangle", "rectangle", "star", "ring", "cross")
+HUES = dict(zip(CLASS_NAMES, range(0, 360, 60), strict=True))          # degrees, typical of a kind
+HUE_SPREAD = 12                 # degrees, standard deviation: neighbouring kinds rarely meet
 EMPTY_PROBABILITY = 0.03        # images without any object
 CROWD_PROBABILITY = 0.08        # images with a cluster of tiny objects, annotated as one crowd
 CROWD_SIDES = (7, 13)           # pixels, of these tiny objects
-MAX_OBJECTS = 30                # the number of objects is log-uniform from 1 to this
-MIN_SIDE, MAX_SIDE = 32, 0.55   # of an object: pixels; fraction of the image side; log-uniform
+MAX_OBJECTS = 24                # the number of objects is log-uniform from 1 to this
+MIN_SIDE, MAX_SIDE = 40, 0.55   # of an object: pixels; fraction of the image side; log-uniform
 CROWDING = 1.6                  # no side above this * image side / sqrt(objects): dozens must fit
 MIN_VISIBLE = 0.4               # of an object's area; the rest may be hidden or outside
 MIN_PIXELS = 120                # that stay visible
@@ -41,9 +44,10 @@ def smooth_field(rng, size, cells):
     return cv2.normalize(field, None, 0, 1, cv2.NORM_MINMAX)
 
 
-def random_color(rng, saturation, value):
-    """float32 [3], BGR in 0..255, of any hue; `saturation`, `value`: (low, high) within 0..1."""
-    hsv = np.float32([[[rng.uniform(0, 360), rng.uniform(*saturation), rng.uniform(*value)]]])
+def random_color(rng, saturation, value, hue=None):
+    """float32 [3], BGR in 0..255; `saturation`, `value`: (low, high) in 0..1; any hue or `hue`."""
+    hue = rng.uniform(0, 360) if hue is None else hue % 360
+    hsv = np.float32([[[hue, rng.uniform(*saturation), rng.uniform(*value)]]])
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)[0, 0] * 255
 
 
@@ -146,7 +150,7 @@ class Scene:
             for thing, loss in pairs:
                 thing["visible"] -= loss
             self.record(kind, False, window, shown, needed)
-            self.paint(window, part)
+            self.paint(kind, window, part)
             return
 
     def add_crowd(self, kind):
@@ -158,7 +162,7 @@ class Scene:
             alpha = coverage(self.rng, kind, self.rng.uniform(*CROWD_SIDES))
             window, part = self.window(alpha, (middle + offset) * self.owner.shape)
             region[window][part > 0.5] = 1
-            self.paint(window, part)
+            self.paint(kind, window, part)
         region = cv2.morphologyEx(region, cv2.MORPH_CLOSE, np.ones((13, 13), np.uint8))
         self.record(kind, True, np.s_[:, :], region.astype(bool), region.sum() / 2)
 
@@ -174,8 +178,8 @@ class Scene:
         part = alpha[top - start[0]:bottom - start[0], left - start[1]:right - start[1]]
         return np.s_[top:bottom, left:right], part
 
-    def paint(self, window, alpha):
-        """Blends a patterned colour into the image, lit from one side, darker at its rim."""
+    def paint(self, kind, window, alpha):
+        """Blends a patterned colour of the kind into the image, lit from one side, darker at its rim."""
         if alpha.size == 0:
             return
         behind = self.image[window]
@@ -183,12 +187,13 @@ class Scene:
         slope = np.float32(self.rng.uniform(-0.15, 0.15))
         shade += np.linspace(1 - slope, 1 + slope, alpha.shape[1], dtype=np.float32)
         shade *= 0.75 + 0.25 * cv2.GaussianBlur(alpha, (0, 0), 1.5)
-        paint = self.contrasting_color(behind.mean((0, 1))) * shade[..., None]
+        paint = self.contrasting_color(kind, behind.mean((0, 1))) * shade[..., None]
         self.image[window] = behind + (paint - behind) * alpha[..., None]
 
-    def contrasting_color(self, behind):
-        """The first of several strong colours that is far from `behind`, else the farthest."""
-        colors = [random_color(self.rng, (0.3, 1), (0.35, 1)) for _ in range(8)]
+    def contrasting_color(self, kind, behind):
+        """The first of several colours of the kind that is far from `behind`, else the farthest."""
+        hues = self.rng.normal(HUES[kind], HUE_SPREAD, 8)
+        colors = [random_color(self.rng, (0.45, 1), (0.35, 1), hue) for hue in hues]
         distances = np.linalg.norm(np.subtract(colors, behind), axis=1)
         far = np.flatnonzero(distances > MIN_CONTRAST)
         return colors[far[0] if len(far) else distances.argmax()]
