@@ -19,8 +19,8 @@ class Config(Base):
 
     train_short_sides = (208, 224, 240, 256)
     train_max_side = 256
-    test_short_side = 256
-    test_max_side = 256
+    test_short_side = 288
+    test_max_side = 288
 
     backbone_depth = 18
     backbone_width = 16
@@ -41,9 +41,9 @@ class Config(Base):
     reference_batch_size = 8
     learning_rate = 0.03
     grad_clip_norm = 10.0
-    max_steps = 1700
+    max_steps = 1250
     ema_decay = 0.998
     epochs = 36
-    warmup_steps = 200
+    warmup_steps = 100
     checkpoint_every = 100
-    eval_every = 850
+    eval_every = 625

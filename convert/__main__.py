@@ -8,13 +8,14 @@ import json  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from config import config_name, get_config, list_configs  # noqa: E402
-from convert.converter import convert, expected_misfit, input_text  # noqa: E402
+from convert.converter import convert, expected_misfit  # noqa: E402
 from convert.download import download  # noqa: E402
 from convert.export import SUFFIXES, export  # noqa: E402
 from convert.families import BY_NAME, FAMILIES  # noqa: E402
 from convert.published import published_for, table  # noqa: E402
 from convert.readers import read_checkpoint  # noqa: E402
 from convert.rename import ConversionError  # noqa: E402
+from convert.report import input_text  # noqa: E402
 from convert.writers import write_weights  # noqa: E402
 from tools.cli import run  # noqa: E402
 from tools.errors import UserError  # noqa: E402
@@ -40,7 +41,8 @@ def parse_args(argv=None):
                         help=f"write weights of ours as another project: {', '.join(SUFFIXES)}")
     parser.add_argument("--download", action="store_true",
                         help="fetch the published file of --config (and --family) first")
-    parser.add_argument("--sha256", default="", help="checksum that the fetched file must have")
+    parser.add_argument("--sha256", default="", metavar="HEX",
+                        help="checksum that the source must have, or its beginning")
     parser.add_argument("--list", action="store_true",
                         help="print the published files, their addresses and mask AP")
     args = parser.parse_args(argv)
@@ -62,6 +64,9 @@ def main(argv=None):
     except UserError as error:
         hint = "; delete it to fetch it again" if args.download else ""
         raise ConversionError(f"{error}{hint}") from None
+    if not source.sha256.startswith(args.sha256.lower()):
+        raise ConversionError(f"'{args.file}' has the sha256 {source.sha256}, expected "
+                              f"{args.sha256}: it is another file, or damaged")
     if source.meta is not None:
         return use_own(args, source)
     if args.to:
@@ -99,6 +104,12 @@ def read_class_names(path):
 def use_own(args, source):
     """Check weights of ours; with --to, write them as another project."""
     meta = source.meta
+    if meta.get("backbone_only"):
+        if args.to:
+            raise ConversionError(f"'{source.path}' is a backbone alone; --to needs a whole model")
+        print(f"a backbone ({meta['family']}), {len(source.arrays)} tensors; train from it with "
+              f"-o pretrained={source.path}")
+        return
     cfg = get_config(args.config if args.config is not None else meta["config"])
     misfit = expected_misfit(source, cfg.name)
     if misfit:

@@ -9,12 +9,12 @@ from config import CONFIGS, get_config
 from convert.coco_classes import COCO_CLASSES
 from convert.families import family_named, recognise
 from convert.rename import ConversionError
+from convert.report import SHOWN, compare, count_lines, input_text
 from model.solov2 import build_solov2
 from tools.training.checkpoint import meta_of
 
 CATEGORY = "head.category_pred.weight"
 MAX_BIAS = 4096                    # more numbers are no bias of a convolution
-SHOWN = 20                         # names per list of an error
 
 
 @dataclass
@@ -34,38 +34,6 @@ def expected_shapes(config, num_classes):
     with paddle.LazyGuard():
         model = build_solov2(cfg.replace(num_classes=num_classes or cfg.num_classes))
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-
-
-@dataclass
-class Misfit:
-    """How the tensors of a file differ from those of a config."""
-
-    unknown: list      # only in the file
-    missing: list      # only in the model
-    shapes: list       # (name, shape in the file, shape in the model)
-
-    def __len__(self):
-        return len(self.unknown) + len(self.missing) + len(self.shapes)
-
-    def text(self):
-        return "".join(
-            f"\n  {title} ({len(lines)}):" + "".join(f"\n    {line}" for line in lines[:SHOWN])
-            + (f"\n    ... and {len(lines) - SHOWN} more" if len(lines) > SHOWN else "")
-            for title, lines in (
-                ("in the file, not in the model", self.unknown),
-                ("in the model, not in the file", self.missing),
-                ("of another shape", [f"{name}: {list(have)} in the file, {list(want)} in the model"
-                                      for name, have, want in self.shapes])) if lines)
-
-
-def compare(arrays, expected):
-    """The Misfit between {name: ndarray} and {name: shape}."""
-    return Misfit([f"{name} {list(array.shape)}" for name, array in arrays.items()
-                   if name not in expected],
-                  [f"{name} {list(shape)}" for name, shape in expected.items()
-                   if name not in arrays],
-                  [(name, arrays[name].shape, shape) for name, shape in expected.items()
-                   if name in arrays and tuple(arrays[name].shape) != shape])
 
 
 def expected_misfit(source, config):
@@ -95,8 +63,8 @@ def convert(source, config=None, family=None, num_classes=None, class_names=None
     if kind.backbone_only:
         return convert_backbone(source, kind, arrays, dropped, unknown, lines)
     name, arrays, note, filled = choose_config(arrays, unknown, kind, config, source.path)
-    names = names_of_classes(arrays[CATEGORY].shape[0], get_config(name), num_classes,
-                             class_names or source.class_names)
+    names = names_of_classes(class_count(arrays), get_config(name), num_classes, class_names,
+                             source.class_names)
     check_aliases(source.arrays, kind)
     arrays = {key: checked(key, array) for key, array in arrays.items()}
     cfg = get_config(name).replace(num_classes=len(names), **kind.input)
@@ -213,17 +181,20 @@ def is_dcn_bias(name, names):
     return name.endswith(".conv.bias") and f"{name[:-4]}offset.weight" in names
 
 
-def names_of_classes(count, cfg, num_classes, class_names):
-    """The class names for `count` classes; ConversionError where nobody agreed to that count."""
+def names_of_classes(count, cfg, num_classes, given, stored):
+    """The class names for `count` classes: those given, those stored in the file, or COCO's.
+
+    ConversionError where nobody agreed to that count.
+    """
     agreed = num_classes or cfg.num_classes
     if count != agreed:
         asked = "--num-classes" if num_classes else f"config {cfg.name}"
         raise ConversionError(f"the file has {count} classes, {asked} says {agreed}; if that is "
                               f"meant, pass --num-classes {count}")
-    if len(class_names) == count:
-        return tuple(class_names)
-    if num_classes and class_names:
-        raise ConversionError(f"{len(class_names)} class names for {count} classes")
+    if given and len(given) != count:
+        raise ConversionError(f"{len(given)} class names for {count} classes")
+    if given or len(stored) == count:
+        return tuple(given or stored)
     if count == len(COCO_CLASSES):
         return COCO_CLASSES
     return tuple(f"class {i}" for i in range(count))
@@ -257,26 +228,3 @@ def batches_tracked(arrays):
     counts = {name: int(array) for name, array in arrays.items()
               if name.endswith(".num_batches_tracked") and array.size == 1}
     return {"num_batches_tracked": counts} if counts else {}
-
-
-def count_lines(matched, dropped, filled, extras):
-    """The lines of the report that count tensors."""
-    lines = [f"tensors: {matched} matched, {sum(map(len, dropped.values()))} dropped, "
-             f"{len(filled)} missing"]
-    lines += [f"  dropped {len(names)}: {reason} ({names[0]}{', ...' if len(names) > 1 else ''})"
-              for reason, names in dropped.items()]
-    if filled:
-        lines.append(f"  missing {len(filled)}, set to zero: biases that the other project has "
-                     f"not ({filled[0]}, ...)")
-    if extras:
-        lines.append(f"  other entries left aside: {', '.join(extras[:8])}"
-                     f"{', ...' if len(extras) > 8 else ''}")
-    return lines
-
-
-def input_text(settings):
-    resize = f"resized by {settings['resize_library']}"
-    order = ("normalised", resize) if settings["normalize_first"] else (resize, "normalised")
-    return (f"{settings['channel_order'].upper()}, {', then '.join(order)}, "
-            f"mean {settings['pixel_mean']}, deviation {settings['pixel_std']}, "
-            f"size rule {settings['resized_size_rule']}")

@@ -22,8 +22,9 @@ NETWORK_ERRORS = (urllib.error.URLError, http.client.HTTPException, OSError)
 def download(address, path, sha256="", attempts=ATTEMPTS, pause=1.0):
     """Fetch `address` to `path`; an interrupted download (`path`.part) is continued.
 
-    `sha256`: how the checksum of the content must begin, "" if unknown.  ConversionError when the server fails, the
-    length is not the one it stated, or the checksum is wrong; then there is no file at `path`.
+    `sha256`: how the checksum of the content must begin, "" if unknown.  ConversionError when the
+    server fails, the length is not the one it stated, or the checksum is wrong; then there is no
+    file at `path`.
     """
     if urlsplit(address).scheme not in ("http", "https"):
         raise ConversionError(f"cannot fetch '{address}': expected an http or https address")

@@ -54,6 +54,8 @@ def read_checkpoint(path):
         return read_data(path, data, hashlib.sha256(data).hexdigest())
     except ConversionError as error:
         raise ConversionError(f"'{path}': {error}") from None
+    except OSError as error:
+        raise ConversionError(f"cannot read '{path}': {error.strerror}") from None
     except UnsafePickle as error:
         raise UnsafePickle(f"'{path}' is damaged or not a checkpoint: {error}") from None
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from convert.rename import ConversionError
 from tools.training.checkpoint import META
 
 STORAGES = {"float32": "FloatStorage", "int64": "LongStorage"}
@@ -19,14 +20,16 @@ STORAGES = {"float32": "FloatStorage", "int64": "LongStorage"}
 @contextmanager
 def atomic(path):
     """A binary file that becomes `path` when the block ends well, and vanishes otherwise."""
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     temporary = f"{path}.tmp"
     try:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         with open(temporary, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        raise ConversionError(f"cannot write '{path}': {error.strerror}") from None
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)

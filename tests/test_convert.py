@@ -87,6 +87,18 @@ def test_torchvision_backbone(config, depth):
     assert any("classifier" in line for line in result.lines)
 
 
+def test_mobilenet_backbone():
+    """Paddle's ImageNet file, without the heads and with a classifier."""
+    heads = ("fpn_", "bbox_head.", "mask_feat_head.")
+    tensors = {key: array for key, array in
+               tensors_of("paddledet05__solov2_mobilenetv3_fpn_448_3x").items()
+               if not key.startswith(heads)}
+    result = convert(source({**tensors, "fc_weights": zeros((1280, 1000)),
+                             "last_1x1_conv_weights": zeros((1280, 960, 1, 1))}))
+    assert result.meta["network"]["backbone"] == "mobilenet_v3"
+    assert len(result.arrays) == len(tensors)
+
+
 def test_out_and_back_for_every_config_and_family():
     """Same names after both ways, or a sentence that says why there is no counterpart."""
     possible = set()
@@ -175,6 +187,8 @@ def test_other_class_counts_need_a_word():
                "bbox_head.solo_cate.bias": zeros((3,))}
     result = convert(changed(R18, **changes), num_classes=3)
     assert result.meta["class_names"] == ["class 0", "class 1", "class 2"]
+    with pytest.raises(ConversionError, match="3 class names for 80"):
+        convert(changed(R18), class_names=("a", "b", "c"))
     named = changed(R18, **changes)
     named.class_names = ("a", "b", "c")
     assert convert(named, num_classes=3).meta["class_names"] == ["a", "b", "c"]

@@ -12,6 +12,7 @@ from model.solov2 import build_solov2
 from tests.checkpoint_files import write_checkpoint
 from tests.golden.checkpoints import weights
 from tools.cli import run
+from tools.errors import UserError
 from tools.inference.predictor import Predictor
 from tools.training.checkpoint import load_pretrained, read_weights
 
@@ -60,6 +61,14 @@ def test_out_and_back_is_bit_equal(family, suffix, folder):
         assert all(np.array_equal(exported[name], original[name]) for name in original)
 
 
+def test_pytorch_opens_what_we_write(folder):
+    torch = pytest.importorskip("torch")
+    main([str(folder / "r18.pdparams"), "--to", "mmdet3", "--output", str(folder / "t.pth")])
+    state = torch.load(folder / "t.pth", weights_only=True)["state_dict"]
+    for name, array in read_checkpoint(folder / "t.pth").arrays.items():
+        np.testing.assert_array_equal(state[name].numpy(), array)
+
+
 def test_predictor_uses_what_the_file_says(folder):
     """The same config serves every family, each with its own input."""
     cfg = get_config("solov2_light_448_r18_fpn_3x")
@@ -74,6 +83,7 @@ def test_predictor_uses_what_the_file_says(folder):
 @pytest.mark.parametrize("arguments, hint", [
     (["r18.pth", "--config", "6"], "do not fit config solov2_r101_fpn_3x"),
     (["r18.pth", "--config", "99"], "no config '99'"), (["r18.pth", "--family", "x"], "no family"),
+    (["r18.pth", "--sha256", "00"], "expected 00: it is another file"),
     (["r18.pth", "--to", "mmdet3"], "not a weights file of this project"),
     (["r18.pdparams", "--to", "adelaidet"], "has no counterpart"),
     (["cut.pth"], "truncated"), (["nowhere.pth"], "no checkpoint"),
@@ -101,6 +111,15 @@ def test_list(capsys):
     assert len(rows) == len(PUBLISHED) + 1 and sum("(closed)" in row for row in rows) == 11
 
 
+def test_unwritable_output(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "taken").mkdir(exist_ok=True)
+    before = sorted(folder.iterdir())
+    with pytest.raises(UserError, match="cannot write 'taken'"):
+        main(["r18.pth", "--output", "taken"])
+    assert sorted(folder.iterdir()) == before
+
+
 def test_source_is_never_overwritten(folder, monkeypatch):
     monkeypatch.chdir(folder)
     content = (folder / "r18.pth").read_bytes()
@@ -115,6 +134,8 @@ def test_a_backbone_starts_a_training(tmp_path, capsys):
     write_checkpoint(tmp_path / "r50.pdparams", name, weights(name))
     main([str(tmp_path / "r50.pdparams"), "--output", str(tmp_path / "ours.pdparams")])
     assert "the backbone of solov2_r50_fpn_8gpu_3x" in capsys.readouterr().out
+    main([str(tmp_path / "ours.pdparams")])
+    assert "train from it" in capsys.readouterr().out
     model = build_solov2(get_config("solov2_r50_fpn_8gpu_3x"))
     fresh = load_pretrained(model, str(tmp_path / "ours.pdparams"))
     assert fresh and not any(line.startswith("backbone.") for line in fresh)

@@ -4,6 +4,7 @@ import struct
 import zipfile
 
 import numpy as np
+import paddle
 import pytest
 
 from convert.readers import read_checkpoint
@@ -76,6 +77,17 @@ def test_plain_pickles(protocol, tmp_path):
     assert source.extras == ["__author__"]
     path.write_bytes(pickle.dumps({"w": ("linear_0.w_0", FLOATS["norm.bias"])}, protocol))
     assert_same(read_checkpoint(path).arrays, {"w": FLOATS["norm.bias"]})
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("nested", [False, True])
+def test_what_paddle_saves(protocol, nested, tmp_path):
+    """The real paddle.save of a state dict, bare and in a dict of other things."""
+    path = str(tmp_path / "model.pdparams")
+    layer = paddle.nn.Sequential(paddle.nn.Conv2D(3, 4, 3), paddle.nn.BatchNorm2D(4))
+    state = layer.state_dict()
+    paddle.save({"model": state, "epoch": 3} if nested else state, path, protocol=protocol)
+    assert_same(read_checkpoint(path).arrays, {name: t.numpy() for name, t in state.items()})
 
 
 @pytest.mark.parametrize("name", ["variables.tar", "variables"])

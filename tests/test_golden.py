@@ -53,8 +53,8 @@ def test_network_and_results(name, config):
     else:
         assert differences.max() < 1e-4
     assert pixels < 2e-4
-    print(f"PARITY {name} | {errors[worst]:.1e} | {len(instances)} of {len(data['labels'])} | "
-          f"{differences.max():.1e} | {100 * pixels:.4f} %")
+    report = (f"{name} | {errors[worst]:.1e} | {len(instances)} of {len(data['labels'])} | "
+              f"{differences.max():.1e} | {100 * pixels:.4f} %")
 
     images, resized_size = input_from_pixels(cfg, data)
     assert np.abs(images - data["input"]).max() < 1e-4
@@ -62,6 +62,7 @@ def test_network_and_results(name, config):
     instances = decoder_of(cfg)(outputs, [resized_size], [original_size])[0]
     found, others = best_matches(instances, data)
     assert found >= 0.95 * len(data["labels"]) and others <= 0.05 * len(data["labels"])
+    print(f"PARITY {report} | {found} found, {others} others")
 
 
 def input_from_pixels(cfg, data):

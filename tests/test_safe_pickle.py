@@ -1,4 +1,5 @@
 """The pickle reader: reads what we write, executes nothing, allocates what the file holds."""
+import ast
 import io
 import os
 import pickle
@@ -6,6 +7,7 @@ import struct
 import subprocess
 import tracemalloc
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from tools import pickle_machine, safe_pickle
 from tools.errors import UserError
 from tools.safe_pickle import UnsafePickle, load
 
+ROOT = Path(__file__).resolve().parent.parent
 HEAD = b"\x80\x04"
 
 
@@ -141,6 +144,26 @@ def test_repeated_encoding_is_bounded():
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 10 * len(content)
+
+
+def calls(path):
+    """(object, attribute) of every call x.y(...) and (name,) of every call name(...) in a file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            yield getattr(node.func.value, "id", ""), node.func.attr
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            yield (node.func.id,)
+
+
+def test_no_other_reader_of_pickles_in_the_project():
+    forbidden = {("pickle", "load"), ("pickle", "loads"), ("pickle", "Unpickler"), ("eval",),
+                 ("paddle", "load"), ("torch", "load"), ("joblib", "load"), ("exec",),
+                 ("paddle", "Model"), ("Unpickler",)}
+    files = [path for folder in ("convert", "tools", "model", "config")
+             for path in (ROOT / folder).rglob("*.py")] + list(ROOT.glob("*.py"))
+    assert len(files) > 40
+    found = {(path.name, call) for path in files for call in calls(path) if call in forbidden}
+    assert found <= {("coco.py", ("pickle", "loads"))}   # of annotations it packed itself
 
 
 def test_limits_leave_room():
