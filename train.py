@@ -72,9 +72,9 @@ def print_start(cfg, model, resume):
     if not cfg.pretrained:
         print("start: random weights")
         return
-    fresh = load_pretrained(model, cfg.pretrained)
-    print(f"start: {cfg.pretrained}, {len(fresh)} tensors re-initialised or left out"
-          + "".join(f"\n  {line}" for line in fresh))
+    misfit = load_pretrained(model, cfg.pretrained)
+    print(f"start: {cfg.pretrained}, {len(misfit)} tensors re-initialised or left out"
+          + misfit.text())
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ from config.base import Base
 
 
 class Config(Base):
-    """SOLOv2-Light R50-FPN, 3x, 448x768; published mask AP 34.0 (WXinlong/SOLO).
+    """SOLOv2-Light R50-FPN, 3x, 448x768; published mask AP 33.7 (WXinlong/SOLO).
 
     Weights: WXinlong SOLOv2_LIGHT_448_R50_3x, mmdetection solov2-light_r50_fpn_ms-3x.
     python eval.py --config=1

@@ -16,9 +16,9 @@ from convert.published import published_for, table  # noqa: E402
 from convert.readers import read_checkpoint  # noqa: E402
 from convert.rename import ConversionError  # noqa: E402
 from convert.report import input_text  # noqa: E402
-from convert.writers import write_weights  # noqa: E402
 from tools.cli import run  # noqa: E402
 from tools.errors import UserError  # noqa: E402
+from tools.training.checkpoint import save_weights  # noqa: E402
 
 
 def parse_args(argv=None):
@@ -77,7 +77,7 @@ def main(argv=None):
     output = args.output or f"weights/{result.config or source.path.stem}.pdparams"
     if Path(output).resolve() == source.path.resolve():
         raise ConversionError(f"'{output}' is the source itself; give another --output")
-    write_weights(output, result.arrays, result.meta)
+    save_weights(output, result.arrays, result.meta)
     print("\n".join([f"source: {source.path}, sha256 {source.sha256[:16]}...", *result.lines,
                      f"written: {output}"]))
 

@@ -9,9 +9,10 @@ from config import CONFIGS, get_config
 from convert.coco_classes import COCO_CLASSES
 from convert.families import family_named, recognise
 from convert.rename import ConversionError
-from convert.report import SHOWN, compare, count_lines, input_text
+from convert.report import count_lines, input_text
 from model.solov2 import build_solov2
 from tools.training.checkpoint import meta_of
+from tools.training.misfit import SHOWN, compare
 
 CATEGORY = "head.category_pred.weight"
 MAX_BIAS = 4096                    # more numbers are no bias of a convolution

@@ -3,53 +3,19 @@
 The pickles are put together opcode by opcode, because they name functions of packages that are not
 installed here, and `numpy.core`, the one name that every version of numpy can load.
 """
-import json
-import os
 import struct
 import zipfile
-from contextlib import contextmanager
 
 import numpy as np
 
-from convert.rename import ConversionError
-from tools.training.checkpoint import META
+from tools.training.checkpoint import atomic_file
 
 STORAGES = {"float32": "FloatStorage", "int64": "LongStorage"}
 
 
-@contextmanager
-def atomic(path):
-    """A binary file that becomes `path` when the block ends well, and vanishes otherwise."""
-    temporary = f"{path}.tmp"
-    try:
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        with open(temporary, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ConversionError(f"cannot write '{path}': {error.strerror}") from None
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
-
-
-def write_weights(path, arrays, meta):
-    """Weights of ours, as tools.training.checkpoint.save_weights writes them.
-
-    Written array by array: `pickle.dump` would keep a copy of all of them until the end.
-    """
-    with atomic(path) as file:
-        file.write(b"\x80\x04}(")
-        for name, array in arrays.items():
-            write_array(file, name, array, raw_bytes)
-        file.write(text(META) + text(json.dumps(meta)) + b"u.")
-
-
 def write_pdparams(path, tensors):
     """PaddleDetection 2.x: a pickled {name: array} and Paddle's table of parameter names."""
-    with atomic(path) as file:
+    with atomic_file(path) as file:
         file.write(b"\x80\x04}(")
         for name, array in tensors.items():
             write_array(file, name, array, raw_bytes)
@@ -59,7 +25,7 @@ def write_pdparams(path, tensors):
 
 def write_pdparams_static(path, tensors):
     """PaddleDetection 0.5: a pickled {name: array} of protocol 2, which Python 2 reads too."""
-    with atomic(path) as file:
+    with atomic_file(path) as file:
         file.write(b"\x80\x02}(")
         for name, array in tensors.items():
             write_array(file, name, array, raw_text)
@@ -74,7 +40,7 @@ def write_pth(path, wrapper, tensors, extras):
     state = named("collections", "OrderedDict") + b")R(" + b"".join(entries) + b"u"
     content = (b"\x80\x02}(" + text(wrapper) + state
                + b"".join(text(key) + value(item) for key, item in extras.items()) + b"u.")
-    with atomic(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    with atomic_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("archive/data.pkl", content)
         archive.writestr("archive/byteorder", "little")
         for key, array in enumerate(tensors.values()):

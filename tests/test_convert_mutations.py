@@ -15,11 +15,11 @@ from convert.writers import (
     write_pdparams,
     write_pdparams_static,
     write_pth,
-    write_weights,
 )
 from tests.checkpoint_files import small_tensors, write_legacy_pth, write_variables
 from tools.errors import UserError
 from tools.safe_pickle import load
+from tools.training.checkpoint import save_weights
 
 PER_LAYOUT = 1000
 GLOBALS = [b"cos\nsystem\n", b"cposix\nsystem\n", b"cbuiltins\neval\n", b"cbuiltins\nexec\n",
@@ -30,7 +30,7 @@ OPCODES = bytes(range(0x28, 0x7E)) + bytes(range(0x80, 0x99))
 
 def write_ours(path, tensors):
     meta = {"config": "quickstart", "class_names": ["a"], "network": {}, "input": {}}
-    write_weights(path, tensors, meta)
+    save_weights(path, tensors, meta)
 
 
 WRITERS = {

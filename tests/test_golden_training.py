@@ -1,4 +1,4 @@
-"""Losses, gradients and one optimizer step against what PaddleDetection 2.2 made of the same batch."""
+"""Losses, gradients and one optimizer step against PaddleDetection 2.2 on the same batch."""
 import numpy as np
 import paddle
 import pytest
@@ -16,7 +16,7 @@ NAME = "train__paddledet2__solov2_r50_fpn_3x_coco"
 
 @pytest.fixture(scope="module")
 def run():
-    """(data, our names by official name, model after one step, losses, gradients, weights before)."""
+    """(data, {official: our name}, model after one step, losses, gradients, weights before)."""
     data = golden(NAME)
     arrays = golden_weights(NAME.removeprefix("train__"))
     ours = PPDET.to_ours(arrays)
@@ -25,7 +25,8 @@ def run():
     model.set_state_dict({ours[name]: array for name, array in arrays.items() if name in ours})
     model.train()
     optimizer = build_optimizer(cfg, model)
-    objects = [(unpack(data, f"masks_{b}"), data[f"boxes_{b}"], data[f"labels_{b}"]) for b in (0, 1)]
+    objects = [(unpack(data, f"masks_{b}"), data[f"boxes_{b}"], data[f"labels_{b}"])
+               for b in (0, 1)]
     targets = build_targets(objects, data["input"].shape[2:], cfg.num_grids, cfg.scale_ranges)
     rows = np.bincount(targets["object_images"][targets["cell_masks"]], minlength=2).tolist()
     losses = solov2_loss(model(paddle.to_tensor(data["input"])),

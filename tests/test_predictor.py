@@ -21,7 +21,8 @@ def weights(tmp_path_factory):
     cfg = get_config("quickstart", **TINY, num_classes=2)
     model = build_solov2(cfg)
     model.head.category_pred.bias.set_value(np.float32([0.5, -8]))
-    model.head.kernel_pred.bias.set_value(np.random.default_rng(0).normal(0, 1, 8).astype("float32"))
+    bias = np.random.default_rng(0).normal(0, 1, 8).astype(np.float32)
+    model.head.kernel_pred.bias.set_value(bias)
     path = str(tmp_path_factory.mktemp("weights") / "tiny.pdparams")
     save_weights(path, to_arrays(model.state_dict()), meta_of(cfg, NAMES, family="own"))
     return path

@@ -11,7 +11,7 @@ from tools.evaluation.evaluate import predict_dataset
 from tools.inference.predictor import Predictor
 from tools.training.checkpoint import read_weights
 
-IMAGES, TOLERANCE = 100, 0.03      # the claim is for 200 images; half of them scatter by about 0.015
+IMAGES, TOLERANCE = 100, 0.03      # the claim is for 200 images; half of them scatter around it
 
 
 @pytest.fixture(scope="module")

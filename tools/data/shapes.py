@@ -179,7 +179,7 @@ class Scene:
         return np.s_[top:bottom, left:right], part
 
     def paint(self, kind, window, alpha):
-        """Blends a patterned colour of the kind into the image, lit from one side, darker at its rim."""
+        """Blends a patterned colour of the kind into the image, lit from a side, rim darkened."""
         if alpha.size == 0:
             return
         behind = self.image[window]

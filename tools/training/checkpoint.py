@@ -4,15 +4,16 @@ A weights file is a pickled {parameter name: float32 array} plus one entry `META
 says what the weights are for (config, class names, source, input settings).  A checkpoint adds the
 state of a run.
 """
+import contextlib
 import json
 import os
 import pickle
-from dataclasses import dataclass
 
 import numpy as np
 
 from tools import safe_pickle
 from tools.errors import UserError
+from tools.training.misfit import compare
 
 META = "meta@@"
 INPUT_SETTINGS = ("channel_order", "pixel_mean", "pixel_std", "resize_library", "normalize_first",
@@ -24,19 +25,34 @@ NETWORK_SETTINGS = ("backbone", "backbone_depth", "backbone_variant", "backbone_
                     "mask_dcn", "dcn_bias", "norm_groups")
 
 
-def write_atomic(path, obj):
-    """Pickle `obj` to `path`; a kill or a full disk leaves the old file whole."""
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+@contextlib.contextmanager
+def atomic_file(path):
+    """A binary file that becomes `path` when the block ends well, and vanishes otherwise.
+
+    A kill or a full disk leaves the old file whole.  UserError if it cannot be written.
+    """
     temporary = f"{path}.tmp"
     try:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         with open(temporary, "wb") as file:
-            pickle.dump(obj, file, protocol=4)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"cannot write '{path}': {error.strerror}; "
+                        "what was there before is unchanged") from None
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)
+
+
+def write_pickle(path, content):
+    """Pickle containers and arrays to `path`, atomically."""
+    with atomic_file(path) as file:
+        pickler = pickle.Pickler(file, protocol=4)
+        pickler.fast = True                # no memo, which would hold a copy of every array
+        pickler.dump(content)
 
 
 def to_arrays(state_dict):
@@ -76,7 +92,7 @@ def config_of(cfg, meta, source):
 
 def save_weights(path, arrays, meta):
     """Write {name: ndarray} and a json-able `meta` to `path`, atomically."""
-    write_atomic(path, {**arrays, META: json.dumps(meta)})
+    write_pickle(path, {**arrays, META: json.dumps(meta)})
 
 
 def read_weights(path):
@@ -85,17 +101,14 @@ def read_weights(path):
     UserError if it is missing, damaged or something else.
     """
     if not os.path.isfile(path):
-        raise UserError(f"no weights file '{path}'; train it (python train.py), convert published "
-                        "weights (python -m convert FILE) or name another one with --weights")
+        raise UserError(f"no weights file '{path}'; name another one, train it (python train.py), "
+                        "or fetch published weights: python -m convert --config N --download "
+                        "(python -m convert --list shows them)")
     content = safe_pickle.load(path)
     if not isinstance(content, dict) or not isinstance(content.get(META), str):
         raise UserError(f"'{path}' is not a weights file of this project; convert it first: "
                         f"python -m convert {path}")
-    meta = json.loads(content.pop(META))
-    lacking = [key for key in ("config", "class_names", "network", "input") if key not in meta]
-    if lacking:
-        raise UserError(f"'{path}' does not state its {', '.join(lacking)}; "
-                        "convert or train it again")
+    meta = parse_meta(content.pop(META), path)
     wrong = [name for name, array in content.items() if not isinstance(array, np.ndarray)]
     if wrong:
         raise UserError(f"'{path}' holds entries that are not arrays: {', '.join(wrong[:5])}; "
@@ -103,33 +116,24 @@ def read_weights(path):
     return content, meta
 
 
-@dataclass
-class Misfit:
-    """How a set of arrays differs from what a model holds."""
-
-    missing: list      # names the model has and the file lacks
-    unexpected: list   # names the file has and the model lacks
-    shapes: list       # (name, shape in the file, shape in the model)
-
-    def __bool__(self):
-        return bool(self.missing or self.unexpected or self.shapes)
-
-    def lines(self, most=12):
-        texts = [f"{name}: not in the file" for name in self.missing]
-        texts += [f"{name}: not in the model" for name in self.unexpected]
-        texts += [f"{name}: {list(have)} in the file, {list(want)} in the model"
-                  for name, have, want in self.shapes]
-        return texts[:most] + ([f"... and {len(texts) - most} more"] if len(texts) > most else [])
+def parse_meta(text, path):
+    """The description in a weights file; UserError if it is damaged or lacks a part."""
+    try:
+        meta = json.loads(text)
+    except (ValueError, RecursionError):
+        meta = None
+    kinds = {"config": str, "class_names": list, "network": dict, "input": dict}
+    lacking = [key for key, kind in kinds.items()
+               if not isinstance(meta, dict) or not isinstance(meta.get(key), kind)]
+    if lacking:
+        raise UserError(f"'{path}' does not state its {', '.join(lacking)}; "
+                        "convert or train it again")
+    return meta
 
 
-def compare(model, arrays):
-    """The Misfit between a model and {name: array}."""
-    own = model.state_dict()
-    missing = [name for name in own if name not in arrays]
-    unexpected = [name for name in arrays if name not in own]
-    shapes = [(name, arrays[name].shape, tuple(own[name].shape)) for name in own
-              if name in arrays and tuple(arrays[name].shape) != tuple(own[name].shape)]
-    return Misfit(missing, unexpected, shapes)
+def shapes_of(model):
+    """{name: shape} of every tensor of a model."""
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
 def load_arrays(model, arrays, source):
@@ -137,10 +141,10 @@ def load_arrays(model, arrays, source):
 
     UserError names what does not fit, and the model is left as it was.
     """
-    misfit = compare(model, arrays)
+    misfit = compare(arrays, shapes_of(model))
     if misfit:
-        raise UserError(f"'{source}' does not fit the model:\n  " + "\n  ".join(misfit.lines())
-                        + "\nUse the config it was made for, or start training from it with "
+        raise UserError(f"'{source}' does not fit the model:{misfit.text()}\n"
+                        "Use the config it was made for, or start training from it with "
                         "-o pretrained=FILE")
     model.set_state_dict(arrays)
 
@@ -156,19 +160,20 @@ def load_weights(model, path):
 
 
 def load_pretrained(model, path):
-    """Load what fits from a weights file; returns the lines that say what is re-initialised.
+    """Load what fits from a weights file; returns the Misfit: what is re-initialised or left out.
 
     Tensors of another shape (another class count) or missing ones keep their initialisation;
     UserError if less than half of the model's tensors fit, since then it is another architecture.
     """
     arrays, meta = read_weights(path)
-    misfit = compare(model, arrays)
-    skipped = {*misfit.missing, *(name for name, _, _ in misfit.shapes)}
     own = model.state_dict()
+    misfit = compare(arrays, shapes_of(model))
+    skipped = {name for name in own
+               if name not in arrays or arrays[name].shape != tuple(own[name].shape)}
     if len(skipped) * 2 > len(own):
         raise UserError(f"'{path}' (config {meta.get('config')}) fits only "
                         f"{len(own) - len(skipped)} of {len(own)} tensors of the model; "
                         "use weights of the same architecture")
     model.set_state_dict({name: tensor if name in skipped else arrays[name]
                           for name, tensor in own.items()})
-    return misfit.lines()
+    return misfit

@@ -7,7 +7,7 @@ import paddle
 
 from tools import safe_pickle
 from tools.errors import UserError
-from tools.training.checkpoint import load_arrays, to_arrays, write_atomic
+from tools.training.checkpoint import load_arrays, to_arrays, write_pickle
 
 
 def checkpoint_path(run_dir, step):
@@ -27,7 +27,7 @@ def save_checkpoint(trainer):
     optimizer = {name: value.numpy() if isinstance(value, paddle.Tensor) else value
                  for name, value in trainer.optimizer.state_dict().items()}
     names = {parameter.name: name for name, parameter in trainer.model.named_parameters()}
-    write_atomic(checkpoint_path(trainer.cfg.run_dir, trainer.step), {
+    write_pickle(checkpoint_path(trainer.cfg.run_dir, trainer.step), {
         "model": to_arrays(trainer.model.state_dict()),
         "optimizer": {rename_slot(name, names): value for name, value in optimizer.items()},
         "ema": trainer.ema.state() if trainer.ema else None,
