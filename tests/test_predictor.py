@@ -84,6 +84,8 @@ def test_another_network_is_an_error_even_if_the_shapes_fit(weights, cfg):
 def test_missing_weights(cfg):
     with pytest.raises(UserError, match="no weights file 'nowhere.pdparams'"):
         Predictor(cfg, "nowhere.pdparams")
+    with pytest.raises(UserError, match="python -m convert --config solov2_r50_fpn_1x --download"):
+        Predictor(get_config(3, weights="weights/absent.pdparams"))
 
 
 def test_the_input_settings_of_the_file_win(weights, cfg):

@@ -45,6 +45,17 @@ def test_train_resume_evaluate(data, tmp_path):
                  "--library", "pycocotools", "--results", tmp_path / "found.json")
     assert "segm   AP" in out and "bbox   AP" in out and "triangle" in out
     assert isinstance(json.loads((tmp_path / "found.json").read_text()), list)
+    info = json.loads(Path(data[-2].split("=")[1]).read_text())
+    del info["annotations"]                                  # as in the json of a test set
+    (tmp_path / "info.json").write_text(json.dumps(info))
+    out = script("test_dev.py", "-o", *data, f"test_json={tmp_path}/info.json",
+                 f"test_images={data[-1].split('=')[1]}", "score_threshold=0.01",
+                 "update_threshold=0.001", "--weights", run_dir / "last.pdparams",
+                 "--output", tmp_path / "server")
+    assert "instances in 4 images" in out
+    for kind, key in (("segm", "segmentation"), ("bbox", "bbox")):
+        found = json.loads((tmp_path / "server" / f"{kind}.json").read_text())
+        assert all(set(row) == {"image_id", "category_id", "score", key} for row in found)
 
 
 def test_other_classes_are_re_initialised_and_said(data, tmp_path, shapes_dir):

@@ -20,7 +20,7 @@ class Predictor:
         self.device = resolve_device(device)
         paddle.set_device(self.device)
         self.weights = weights or cfg.weights_path
-        arrays, meta = read_weights(self.weights)
+        arrays, meta = read_weights(self.weights, cfg.name)
         self.class_names = tuple(meta["class_names"])
         self.cfg = config_of(cfg, meta, self.weights)
         model = build_solov2(self.cfg)

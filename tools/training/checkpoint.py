@@ -95,14 +95,14 @@ def save_weights(path, arrays, meta):
     write_pickle(path, {**arrays, META: json.dumps(meta)})
 
 
-def read_weights(path):
+def read_weights(path, config="N"):
     """({name: ndarray}, meta dict) of a weights file.
 
-    UserError if it is missing, damaged or something else.
+    UserError if it is missing, damaged or something else; `config` is the one it is wanted for.
     """
     if not os.path.isfile(path):
         raise UserError(f"no weights file '{path}'; name another one, train it (python train.py), "
-                        "or fetch published weights: python -m convert --config N --download "
+                        f"or fetch published weights: python -m convert --config {config} --download "
                         "(python -m convert --list shows them)")
     content = safe_pickle.load(path)
     if not isinstance(content, dict) or not isinstance(content.get(META), str):
