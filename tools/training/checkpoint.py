@@ -102,8 +102,8 @@ def read_weights(path, config="N"):
     """
     if not os.path.isfile(path):
         raise UserError(f"no weights file '{path}'; name another one, train it (python train.py), "
-                        f"or fetch published weights: python -m convert --config {config} --download "
-                        "(python -m convert --list shows them)")
+                        f"or fetch published weights: python -m convert --config {config} "
+                        "--download (python -m convert --list shows them)")
     content = safe_pickle.load(path)
     if not isinstance(content, dict) or not isinstance(content.get(META), str):
         raise UserError(f"'{path}' is not a weights file of this project; convert it first: "
