@@ -26,8 +26,9 @@ class Config(QuickStart):
 
     batch_size = 4
     reference_batch_size = 4
-    learning_rate = 0.01
+    learning_rate = 0.015
+    ema_decay = 0.995
     warmup_steps = 50
-    max_steps = 1000
-    eval_every = 250
+    max_steps = 800
+    eval_every = 200
     checkpoint_every = 100

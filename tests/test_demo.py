@@ -120,8 +120,6 @@ def test_interrupt_ends_at_once(tmp_path, weights):
 
 def test_bundled_weights_on_the_bundled_images(tmp_path):
     """What `make demo` runs, to another folder."""
-    if not (ROOT / get_config().weights_path).exists():
-        pytest.skip(f"{get_config().weights_path} is not there yet: python train.py makes it")
     result = demo("--output", tmp_path)
     assert result.returncode == 0, result.stderr
     sources, drawn = find_images(str(ROOT / "images/test")), find_images(str(tmp_path))

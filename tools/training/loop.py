@@ -76,8 +76,9 @@ class Trainer:
         losses = solov2_loss(outputs, targets, batch["rows_per_image"], self.cfg.mask_loss_weight,
                              self.cfg.focal_alpha, self.cfg.focal_gamma)
         loss = losses["mask"] + losses["category"]
-        values = {"loss": float(loss), "mask": float(losses["mask"]),
-                  "category": float(losses["category"]), "lr": lr}
+        # The only wait for the device in a step: the check below needs the numbers.
+        numbers = paddle.stack([losses[key].reshape([]) for key in ("mask", "category")]).tolist()
+        values = {"loss": sum(numbers), "mask": numbers[0], "category": numbers[1], "lr": lr}
         if not np.isfinite(values["loss"]):
             raise UserError(f"step {self.step}: the loss is {values['loss']} "
                             f"(mask {values['mask']}, category {values['category']}) "
