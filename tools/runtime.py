@@ -134,3 +134,11 @@ def cpu_vendor():
 
 def is_amd(vendor):
     return "AuthenticAMD" in vendor
+
+
+def synchronize():
+    """Wait for a GPU, which otherwise still computes when the call returns."""
+    import paddle
+
+    if paddle.device.get_device().startswith("gpu"):
+        paddle.device.cuda.synchronize()

@@ -7,6 +7,7 @@ import paddle
 from model.losses import solov2_loss
 from model.solov2 import build_solov2
 from model.targets import build_targets
+from tools.runtime import synchronize
 from tools.training.loop import TARGET_TENSORS
 from tools.training.optimizer import build_optimizer
 
@@ -48,18 +49,18 @@ def one_step(cfg, model, optimizer, images, objects, size):
                        minlength=len(objects)).tolist()
     marks.append(time.perf_counter())
     outputs = model(images)
-    paddle.device.synchronize()
+    synchronize()
     marks.append(time.perf_counter())
     tensors = {key: paddle.to_tensor(targets[key]) for key in TARGET_TENSORS}
     losses = solov2_loss(outputs, tensors, rows)
     loss = losses["mask"] + losses["category"]
-    paddle.device.synchronize()
+    synchronize()
     marks.append(time.perf_counter())
     loss.backward()
-    paddle.device.synchronize()
+    synchronize()
     marks.append(time.perf_counter())
     optimizer.step()
     optimizer.clear_grad()
-    paddle.device.synchronize()
+    synchronize()
     marks.append(time.perf_counter())
     return np.diff(marks).tolist()

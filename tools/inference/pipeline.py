@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from statistics import mean, median
 
 import numpy as np
-import paddle
 
 from model.instances import Instances
 from tools.data.images import read_image
 from tools.data.transforms import pad_to_divisor
 from tools.errors import UserError
+from tools.runtime import synchronize
 
 READERS, FINISHERS = 2, 2          # threads
 QUEUE = 4                          # images read ahead, and as many being finished
@@ -153,9 +153,3 @@ def finished(job, future):
     if error:
         raise RuntimeError(f"while segmenting '{job.path}': {error}") from error
     return job
-
-
-def synchronize():
-    """Wait for a GPU, which otherwise still computes when the call returns."""
-    if paddle.device.get_device().startswith("gpu"):
-        paddle.device.cuda.synchronize()
