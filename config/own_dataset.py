@@ -17,8 +17,6 @@ class Config(QuickStart):
     val_images = "data/own/val"
     weights = "output/own_dataset/best.pdparams"
 
-    color_distortion = True
-    random_crop = True
     train_short_sides = (288, 320, 352, 384)
     train_max_side = 512
     test_short_side = 352
