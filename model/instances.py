@@ -9,29 +9,44 @@ class Instances:
     I instances, H x W pixels of the original image:
       scores         float32 [I]
       class_indices  int64 [I]
-      crops          per instance (top, left, bool [h, w]): the mask inside, False outside
+      boxes          float32 [I, 4]: tight (x1, y1, x2, y2), x2 and y2 one past the last pixel;
+                     zeros for an empty mask
       size           (H, W)
-    Boxes, full masks and RLE are made on demand.
+    Masks are kept as the bits of their bounding boxes; the rest is made on demand.
     """
 
     def __init__(self, scores, class_indices, crops, size):
+        """crops: per instance (top, left, bool [h, w]), the mask inside, False outside."""
         self.scores = np.asarray(scores, np.float32)
         self.class_indices = np.asarray(class_indices, np.int64)
-        self.crops, self.size = list(crops), (int(size[0]), int(size[1]))
+        self.size = int(size[0]), int(size[1])
+        self.boxes = np.zeros((len(self.scores), 4), np.float32)
+        self._packed = []                                  # (top, left, shape, bits)
+        for box, crop in zip(self.boxes, crops, strict=True):
+            top, left, mask = tighten(*crop)
+            if mask.size:
+                box[:] = left, top, left + mask.shape[1], top + mask.shape[0]
+            self._packed.append((top, left, mask.shape, np.packbits(mask)))
 
     def __len__(self):
-        return len(self.crops)
+        return len(self.scores)
 
     def select(self, indices):
         """The instances at `indices` (ints or a bool mask), in that order."""
         indices = np.arange(len(self))[indices]
-        crops = [self.crops[i] for i in indices]
+        crops = [self.crop(i) for i in indices]
         return Instances(self.scores[indices], self.class_indices[indices], crops, self.size)
+
+    def crop(self, index):
+        """(top, left, bool [h, w]) of one instance: the mask inside its bounding box."""
+        top, left, shape, bits = self._packed[index]
+        count = shape[0] * shape[1]
+        return top, left, np.unpackbits(bits, count=count).view(bool).reshape(shape)
 
     def mask(self, index):
         """bool [H, W] of one instance."""
         full = np.zeros(self.size, bool)
-        top, left, crop = self.crops[index]
+        top, left, crop = self.crop(index)
         full[top:top + crop.shape[0], left:left + crop.shape[1]] = crop
         return full
 
@@ -42,24 +57,28 @@ class Instances:
             return np.zeros((0, *self.size), bool)
         return np.stack([self.mask(i) for i in range(len(self))])
 
-    @property
-    def boxes(self):
-        """float32 [I, 4]: tight (x1, y1, x2, y2); zeros for an empty mask.
-
-        x2 and y2 are one past the last pixel.
-        """
-        boxes = np.zeros((len(self), 4), np.float32)
-        for box, (top, left, crop) in zip(boxes, self.crops, strict=True):
-            rows, columns = np.flatnonzero(crop.any(1)), np.flatnonzero(crop.any(0))
-            if len(rows):
-                box[:] = (left + columns[0], top + rows[0],
-                          left + columns[-1] + 1, top + rows[-1] + 1)
-        return boxes
-
     def to_rle(self):
         """List of COCO RLEs {"size": [H, W], "counts": str}, as pycocotools reads them."""
-        rles = []
-        for index in range(len(self)):
-            rle = coco_mask.encode(np.asfortranarray(self.mask(index), np.uint8))
-            rles.append({"size": list(self.size), "counts": rle["counts"].decode("ascii")})
-        return rles
+        return [crop_to_rle(*self.crop(index), self.size) for index in range(len(self))]
+
+
+def tighten(top, left, mask):
+    """(top, left, mask) without empty rows and columns at the sides; all empty: shape (0, 0)."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if len(rows) == 0:
+        return 0, 0, mask[:0, :0]
+    mask = mask[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+    return int(top + rows[0]), int(left + columns[0]), mask
+
+
+def crop_to_rle(top, left, crop, size):
+    """The COCO RLE of a mask, straight from its crop: runs go down the columns of the image."""
+    columns = np.zeros((crop.shape[1], crop.shape[0] + 2), bool)
+    columns[:, 1:-1] = crop.T
+    column, row = np.nonzero(columns[:, 1:] != columns[:, :-1])     # starts and stops in turn
+    edges, times = np.unique((left + column) * size[0] + top + row, return_counts=True)
+    edges = edges[times == 1]              # where a column ends and the next begins, a run goes on
+    edges = edges[edges < size[0] * size[1]]
+    counts = np.diff(edges, prepend=0, append=size[0] * size[1])
+    rle = coco_mask.frPyObjects({"size": list(size), "counts": counts.tolist()}, *size)
+    return {"size": list(size), "counts": rle["counts"].decode("ascii")}

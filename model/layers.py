@@ -67,6 +67,18 @@ def head_conv(in_channels, out_channels, kernel, norm_groups, dcn=0, dcn_bias=Fa
                     dcn_bias=dcn_bias, weight_init=Normal(0.0, 0.01))
 
 
+def freeze_layers(backbone, num_stages, norm_affine):
+    """No gradient for the first `num_stages` of backbone.stages(), nor, on request, for norms.
+
+    `norm_affine`: scale and shift of every BatchNorm of the backbone are frozen too.
+    """
+    frozen = [*backbone.stages()[:num_stages]]
+    if norm_affine:
+        frozen += [layer for layer in backbone.sublayers() if isinstance(layer, nn.BatchNorm2D)]
+    for parameter in (p for layer in frozen for p in layer.parameters()):
+        parameter.stop_gradient = True
+
+
 def append_coordinates(x):
     """[N, C, H, W] -> [N, C + 2, H, W]: two more channels, x then y, from -1 to 1 over the map."""
     n, _, h, w = x.shape

@@ -4,24 +4,40 @@ SOLOv2, section 3.3, and equations 3 to 6 of SOLO.
 
 N images, E kernel channels, C classes, T cells of an image over all levels, M positive (cell, mask)
 pairs, O objects, P pixels of a mask at stride 4.
+
+Both are sums divided by a count of positives.  The caller may give the counts of a larger batch, of
+which these images are a part: the losses of the parts, and their gradients, then add up to its own.
 """
 import paddle
 import paddle.nn.functional as F
 
 
-def solov2_loss(outputs, targets, rows_per_image, mask_weight=3.0, alpha=0.25, gamma=2.0):
+def solov2_loss(outputs, targets, rows_per_image, mask_weight=3.0, alpha=0.25, gamma=2.0,
+                counts=None):
     """{"mask": scalar, "category": scalar}, computed in float32 whatever the outputs are.
 
     outputs: the raw outputs of the network.
     targets: `build_targets`' arrays as tensors.
     rows_per_image: N ints, how many of the M pairs belong to each image; pairs are in that order.
+    counts: `positive_counts` of the whole batch; default those of `targets`.
     """
+    counts = positive_counts(targets) if counts is None else counts
     category_logits = flatten_cells(outputs["category_logits"])                     # [N * T, C]
     kernels = flatten_cells(outputs["kernels"])                                     # [N * T, E]
     category_targets = targets["category_targets"].reshape([-1])                    # [N * T]
-    category = category_loss(category_logits, category_targets, alpha, gamma)
-    mask = mask_loss(kernels, outputs["mask_features"].astype("float32"), targets, rows_per_image)
+    category = category_loss(category_logits, category_targets, counts[0], alpha, gamma)
+    mask = mask_loss(kernels, outputs["mask_features"].astype("float32"), targets, rows_per_image,
+                     counts[1])
     return {"mask": mask_weight * mask, "category": category}
+
+
+def positive_counts(targets):
+    """float32 [2]: the positive cells, and the pairs whose target mask is not empty."""
+    cells = (targets["category_targets"] >= 0).astype("float32").sum()
+    if targets["cells"].shape[0] == 0:
+        return paddle.stack([cells, paddle.zeros_like(cells)])
+    present = targets["object_masks"].flatten(1).astype("bool").any(1).astype("float32")  # [O]
+    return paddle.stack([cells, paddle.gather(present, targets["cell_masks"]).sum()])
 
 
 def flatten_cells(levels):
@@ -30,19 +46,18 @@ def flatten_cells(levels):
     return flat.transpose([0, 2, 1]).reshape([-1, flat.shape[1]]).astype("float32")
 
 
-def category_loss(logits, targets, alpha, gamma):
+def category_loss(logits, targets, num_cells, alpha, gamma):
     """Sigmoid focal loss (Lin et al. 2017), summed, over the number of positive cells + 1.
 
     targets: the class index of each cell, -1 for background.
     """
     one_hot = F.one_hot(targets + 1, logits.shape[1] + 1)[:, 1:]
-    normalizer = (targets >= 0).astype("float32").sum() + 1
-    return F.sigmoid_focal_loss(logits, one_hot, normalizer.reshape([1]), alpha, gamma,
+    return F.sigmoid_focal_loss(logits, one_hot, (num_cells + 1).reshape([1]), alpha, gamma,
                                 reduction="sum")
 
 
-def mask_loss(kernels, mask_features, targets, rows_per_image):
-    """Mean Dice loss over the pairs whose target mask is not empty.
+def mask_loss(kernels, mask_features, targets, rows_per_image, num_pairs):
+    """Sum of the Dice losses of the pairs whose target mask is not empty, over their number.
 
     0 with an intact gradient if there are none.
     """
@@ -50,7 +65,7 @@ def mask_loss(kernels, mask_features, targets, rows_per_image):
         return 0.0 * (kernels.mean() + mask_features.mean())
     cell_kernels = paddle.gather(kernels, targets["cells"])                         # [M, E]
     object_masks = targets["object_masks"].flatten(1).astype("float32")             # [O, P]
-    loss, count, start = 0.0, 0.0, 0
+    loss, start = 0.0, 0
     for image, rows in enumerate(rows_per_image):
         if rows:
             pairs = slice(start, start + rows)
@@ -58,9 +73,8 @@ def mask_loss(kernels, mask_features, targets, rows_per_image):
             masks = paddle.gather(object_masks, targets["cell_masks"][pairs])         # [rows, P]
             present = (masks.sum(1) > 0).astype("float32")
             loss = loss + (present * dice_loss(probs, masks)).sum()
-            count = count + present.sum()
             start += rows
-    return loss / paddle.clip(count, min=1.0)
+    return loss / paddle.clip(num_pairs, min=1.0)
 
 
 def dice_loss(probs, masks):

@@ -19,7 +19,7 @@ BLOCKS = ((3, 16, 16, False, False, 1),
 STEM_CHANNELS, LAST_CHANNELS = 16, 960
 TAPPED_BLOCKS = (3, 6, 12)         # whose expanded maps are c2, c3, c4
 REDUCTION = 4                      # of squeeze and excite
-STAGE_STARTS = (0, 3, 6, 12)       # first block of the freezable stages res2..res5
+STAGE_STARTS = (0, 3, 6, 12)       # first block of the stages res2..res5
 
 
 class SqueezeExcite(nn.Layer):
@@ -82,17 +82,9 @@ class MobileNetV3(nn.Layer):
                 features.append(expanded)
         return [*features, F.hardswish(self.last(x))]
 
-    def freeze(self, num_stages, norm_affine):
-        """No gradient for the first `num_stages` of (stem, res2, ...), nor, on request, for norms.
-
-        The stages are the runs of blocks between two taps, as in a ResNet.
-        """
-        starts = [*STAGE_STARTS, len(self.blocks)]
-        stages = [self.stem, *(list(self.blocks)[start:stop]
-                                 for start, stop in zip(starts, starts[1:], strict=False))]
-        for stage in stages[:num_stages]:
-            for parameter in (p for layer in stage for p in layer.parameters()):
-                parameter.stop_gradient = True
-        for layer in self.sublayers():
-            if norm_affine and isinstance(layer, nn.BatchNorm2D):
-                layer.weight.stop_gradient = layer.bias.stop_gradient = True
+    def stages(self):
+        """[stem, res2, ..., res5] as of a ResNet: the runs of blocks between two taps."""
+        blocks = [*self.blocks, self.last]
+        ends = [*STAGE_STARTS[1:], len(blocks)]
+        return [self.stem, *(nn.LayerList(blocks[start:end])
+                             for start, end in zip(STAGE_STARTS, ends, strict=True))]

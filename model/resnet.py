@@ -109,14 +109,6 @@ class ResNet(nn.Layer):
             features.append(x)
         return features
 
-    def freeze(self, num_stages, norm_affine):
-        """No gradient for the first `num_stages` of (stem, res2, ...), nor, on request, for norms.
-
-        `norm_affine`: scale and shift of every BatchNorm are frozen too.
-        """
-        for stage in [self.stem, *(getattr(self, name) for name in STAGES)][:num_stages]:
-            for parameter in stage.parameters():
-                parameter.stop_gradient = True
-        for layer in self.sublayers():
-            if norm_affine and isinstance(layer, nn.BatchNorm2D):
-                layer.weight.stop_gradient = layer.bias.stop_gradient = True
+    def stages(self):
+        """[stem, res2, ..., res5]: what is frozen, or has a learning rate, of its own."""
+        return [self.stem, *(getattr(self, name) for name in STAGES)]

@@ -6,6 +6,7 @@ import paddle.nn as nn
 
 from model.fpn import FPN
 from model.head import SOLOv2Head
+from model.layers import freeze_layers
 from model.mask_feature import MaskFeature
 from model.mobilenet_v3 import MobileNetV3
 from model.resnet import ResNet
@@ -52,7 +53,7 @@ def build_backbone(cfg):
 def build_solov2(cfg):
     """The network of a config, freshly initialised, with what the config freezes frozen."""
     backbone = build_backbone(cfg)
-    backbone.freeze(cfg.frozen_stages, cfg.freeze_norm_affine)
+    freeze_layers(backbone, cfg.frozen_stages, cfg.freeze_norm_affine)
     fpn = FPN(backbone.channels, cfg.fpn_channels)
     head = SOLOv2Head(cfg.fpn_channels, cfg.num_classes, cfg.num_grids, cfg.head_channels,
                       cfg.head_convs, cfg.kernel_channels, cfg.norm_groups, cfg.head_dcn,

@@ -3,9 +3,12 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 import pytest
+from pycocotools import mask as coco_mask
 
-from model.decode import Decoder, paste, points_nms
+from model.decode import Decoder, points_nms
 from model.instances import Instances
+from model.paste import paste
+from model.soft_masks import SoftMask, sigmoid
 
 
 def full_paste(prob, resized_size, original_size, threshold):
@@ -28,18 +31,37 @@ def test_paste_equals_the_full_computation(seed):
     power = rng.uniform(0.5, 8)                                  # from full to nearly empty masks
     prob = rng.random((h, w)).astype(np.float32) ** power
     values, expected = full_paste(prob, resized, original, 0.5)
-    ours = Instances([1.0], [0], [paste(prob, resized, original, 0.5)], original).masks[0]
-    assert ours.shape == original
-    different = ours != expected
+    ours = paste(prob, (h, w), resized, original, 0.5)
+    mask = Instances([1.0], [0], [ours], original).masks[0]
+    assert mask.shape == original
+    different = mask != expected
     assert not different[np.abs(values - 0.5) > 1e-5].any()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_kept_part_of_a_mask_gives_the_same_bits(seed):
+    """Everything outside the margin of a SoftMask is without effect, borders included."""
+    rng = np.random.default_rng(seed)
+    h, w = rng.integers(4, 40, 2)
+    resized = rng.integers(1, 4 * h + 1), rng.integers(1, 4 * w + 1)
+    original = rng.integers(1, 200, 2)
+    logits = np.full((h, w), -9, np.float32)
+    top, left = rng.integers(0, h), rng.integers(0, w)
+    blob = logits[top:top + rng.integers(1, h + 1), left:left + rng.integers(1, w + 1)]
+    blob[:] = rng.normal(rng.uniform(-2, 2), 2, blob.shape)
+    kept = SoftMask(logits, 0.0)
+    ours = paste(sigmoid(kept.logits), (h, w), resized, original, 0.5, kept.top, kept.left)
+    full = paste(sigmoid(logits), (h, w), resized, original, 0.5)
+    masks = Instances([1, 1], [0, 0], [ours, full], original).masks
+    np.testing.assert_array_equal(masks[0], masks[1])
+    assert kept.area == (logits > 0).sum()
 
 
 def test_points_nms_by_hand():
     scores = np.float32([[0.5, 0.4, 0.4], [0.6, 0.1, 0.2], [0.1, 0.1, 0.9]])
     # a score survives if its left, upper and upper-left neighbours are not higher
     expected = np.float32([[0.5, 0, 0.4], [0.6, 0, 0], [0, 0, 0.9]])
-    ours = points_nms(paddle.to_tensor(scores).reshape([1, 1, 3, 3]))
-    np.testing.assert_allclose(ours.numpy()[0, 0], expected)
+    np.testing.assert_allclose(points_nms(scores[None])[0], expected)
 
 
 def raw_outputs(logits, kernels, features):
@@ -85,10 +107,22 @@ def test_crowded_image_keeps_the_best_hundred():
 
 
 def test_rle_round_trip_and_select():
-    from pycocotools import mask as coco_mask
     crop = np.array([[True, False], [True, True]])
     found = Instances([0.9, 0.8], [3, 1], [(2, 1, crop), (0, 0, np.zeros((0, 0), bool))], (6, 5))
     for rle, mask in zip(found.to_rle(), found.masks, strict=True):
         np.testing.assert_array_equal(coco_mask.decode(rle).astype(bool), mask)
     assert found.boxes.tolist() == [[1, 2, 3, 4], [0, 0, 0, 0]]
     assert found.select(found.scores > 0.85).class_indices.tolist() == [3]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_rle_from_the_crop_is_that_of_pycocotools(seed):
+    rng = np.random.default_rng(seed)
+    height, width = rng.integers(1, 12, 2)
+    top, left = rng.integers(0, height), rng.integers(0, width)
+    shape = rng.integers(1, height - top + 1), rng.integers(1, width - left + 1)
+    crop = rng.random(shape) < rng.choice([0.1, 0.5, 0.9, 1.0])       # full columns, empty masks
+    found = Instances([1], [0], [(top, left, crop)], (height, width))
+    expected = coco_mask.encode(np.asfortranarray(found.masks[0], np.uint8))
+    assert found.to_rle()[0]["counts"] == expected["counts"].decode()
+    assert np.array_equal(found.masks[0][top:top + shape[0], left:left + shape[1]], crop)

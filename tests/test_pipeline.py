@@ -19,22 +19,26 @@ class StubPredictor:
     cfg = get_config("quickstart")
     batches = 0
 
+    def __init__(self):
+        self.batches = []          # the grey values of each
+
     def preprocess(self, image):
-        return np.full((3, 32, 32), image[0, 0, 0], np.float32), (32, 32)
+        width = 32 + 32 * (int(image[0, 0, 0]) % 3 == 2)
+        return np.full((3, 32, width), image[0, 0, 0], np.float32), (32, width)
 
     def network(self, images):
-        self.batches += 1
-        assert images.shape == (1, 3, 32, 32)
+        self.batches.append(images[:, 0, 0, 0].astype(int).tolist())
         assert threading.current_thread() is threading.main_thread()
-        return images[0, 0, 0, 0]
+        return {"mask_features": images[:, :1], "kernels": [images[:, 0, 0, 0]]}
 
     def postprocess(self, outputs, resized_sizes, original_sizes):
-        return [Instances([outputs / 255], [1], [(1, 2, np.ones((3, 4), bool))], original_sizes[0])]
+        grey, = outputs["kernels"][0]
+        assert (outputs["mask_features"] == grey).all()
+        return [Instances([grey / 255], [1], [(1, 2, np.ones((3, 4), bool))], original_sizes[0])]
 
 
-def read_stub(path, apply_exif):
+def read_stub(path):
     """Path '7': an image of grey value 7, after a while; 'bad...': a UserError."""
-    assert apply_exif
     if path.startswith("bad"):
         raise UserError(f"image '{path}' is empty")
     time.sleep(0.004 * (int(path) % 3))
@@ -92,9 +96,9 @@ def test_unexpected_error_of_a_thread_names_the_image():
 def test_queues_are_bounded():
     started, finished, most = [], [], 0
 
-    def read(path, apply_exif):
+    def read(path):
         started.append(path)
-        return read_stub(path, apply_exif)
+        return read_stub(path)
 
     def sink(name, image, instances):
         nonlocal most
@@ -108,9 +112,9 @@ def test_queues_are_bounded():
 def test_leaving_early_reads_no_further():
     started = []
 
-    def read(path, apply_exif):
+    def read(path):
         started.append(path)
-        return read_stub(path, apply_exif)
+        return read_stub(path)
     jobs = Pipeline(StubPredictor(), lambda *_: None, read)(items(*range(100)))
     next(jobs)
     jobs.close()
@@ -124,14 +128,15 @@ def test_warm_up_is_not_counted():
     predictor = StubPredictor()
     pipeline = Pipeline(predictor, lambda *_: None, read_stub)
     list(pipeline(items("bad0", 1, 2, 3)))
-    assert predictor.batches == 4
+    assert len(predictor.batches) == 4
     assert {stage: len(seconds) for stage, seconds in pipeline.times.seconds.items()} == \
         dict.fromkeys(STAGES, 3)
     table = pipeline.times.table()
     assert all(stage in table for stage in STAGES) and "3 images" in table
 
 
-def test_threads_give_the_results_of_one_image_at_a_time():
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_threads_and_batches_give_the_results_of_one_image_at_a_time(batch_size):
     cfg = get_config("quickstart")
     model = build_solov2(cfg)
     bias = model.head.category_pred.bias
@@ -140,11 +145,30 @@ def test_threads_give_the_results_of_one_image_at_a_time():
     rng = np.random.default_rng(0)
     images = {str(index): rng.integers(0, 256, (60 + 9 * index, 80, 3), np.uint8)
               for index in range(6)}
-    jobs = list(Pipeline(predictor, lambda *_: None, lambda path, apply_exif: images[path])(
-        items(*images)))
+    jobs = list(Pipeline(predictor, lambda *_: None, images.get, batch_size)(items(*images)))
     assert any(len(job.instances) for job in jobs)
     for job in jobs:
-        expected = predictor(images[job.path])
+        expected = predictor(images[job.source])
         assert np.array_equal(job.instances.class_indices, expected.class_indices)
         np.testing.assert_allclose(job.instances.scores, expected.scores, atol=1e-6)
         assert np.array_equal(job.instances.masks, expected.masks)
+
+
+def test_batches_hold_images_of_one_padded_size():
+    predictor = StubPredictor()
+    jobs = list(Pipeline(predictor, lambda *_: None, read_stub, batch_size=3)(
+        items(0, 1, 2, 3, "bad4", 5, 6, 7, 8, 9)))
+    assert [job.name for job in jobs] == ["n0", "n1", "n2", "n3", "nbad4", "n5", "n6", "n7", "n8",
+                                          "n9"]
+    assert predictor.batches[1:] == [[0, 1, 3], [2, 5, 8], [6, 7, 9]]     # the first: warm-up
+    for job in jobs:
+        assert job.error or job.instances.scores[0] == np.float32(int(job.name[1:]) / 255)
+
+
+def test_an_odd_size_does_not_wait_for_ever():
+    predictor, batch = StubPredictor(), 2
+    jobs = Pipeline(predictor, lambda *_: None, read_stub, batch_size=batch)(
+        items(2, *[3 * index for index in range(40)]))
+    next(jobs)
+    jobs.close()
+    assert [2] in predictor.batches[1:] and len(predictor.batches) < 20

@@ -1,10 +1,13 @@
 """Many images through a predictor: threads read ahead and finish behind while the network runs.
 
-    reader threads            calling thread     finisher threads
-    decode -> pre-process  |  network         |  post-process -> sink (draw, write)
+    reader threads            calling thread           finisher threads
+    decode -> pre-process  |  batches -> network    |  post-process -> sink (draw, write)
 
 Both queues are bounded, results come in the order of the images, and an error keeps its file name.
+Only images of the same padded size share a batch: padding one to another's size would change what
+the network sees of it (coordinates, grid cells), so the results are those of one image at a time.
 """
+import functools
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +24,8 @@ from tools.errors import UserError
 from tools.runtime import synchronize
 
 READERS, FINISHERS = 2, 2          # threads
-QUEUE = 4                          # images read ahead, and as many being finished
+QUEUE = 4                          # batches of images read ahead, and as many being finished
+WINDOW = 4                         # batches of images among which companions are looked for
 DECODE, PREPROCESS, NETWORK, POSTPROCESS, SINK = STAGES = (
     "decode", "pre-process", "network", "post-process", "draw + write")
 
@@ -30,12 +34,12 @@ DECODE, PREPROCESS, NETWORK, POSTPROCESS, SINK = STAGES = (
 class Job:
     """One image on its way; what a stage no longer needs is None."""
 
-    path: str
-    name: str
+    source: object                 # what `read` takes: a path
+    name: object
     image: np.ndarray = None       # uint8 [H, W, 3] BGR
     batch: np.ndarray = None       # float32 [1, 3, h, w], ready for the network
     resized_size: tuple = None
-    outputs: dict = None           # raw outputs of the network
+    outputs: dict = None           # raw outputs of the network for this image alone
     instances: Instances = None
     error: str = ""                # why it was skipped
 
@@ -71,23 +75,26 @@ class Pipeline:
     """for job in Pipeline(predictor, sink)(images): in order, each with `instances` or `error`.
 
     sink(name, image uint8 [H, W, 3] BGR, Instances) runs in several threads at once.  A UserError
-    of reading or of the sink is the job's `error`; any other exception is raised with the path.
+    of reading or of the sink is the job's `error`; any other exception is raised with the source.
+    read: function(source) -> image; default: the file as a person sees it.
     """
 
-    def __init__(self, predictor, sink, read=read_image):
-        self.predictor, self.sink, self.read = predictor, sink, read
-        self.times = StageTimes()
+    def __init__(self, predictor, sink, read=None, batch_size=1):
+        self.predictor, self.sink = predictor, sink
+        self.read = read or functools.partial(read_image, apply_exif=True)
+        self.batch_size, self.times = batch_size, StageTimes()
 
     def __call__(self, images):
-        """Yield a Job for each (path, name) of the list `images`."""
+        """Yield a Job for each (source, name) of the list `images`."""
         readers, finishers = ThreadPoolExecutor(READERS), ThreadPoolExecutor(FINISHERS)
+        ahead = QUEUE * self.batch_size
         try:
             self.warm_up(readers, images)
             start = time.perf_counter()
-            jobs = (Job(path, name) for path, name in images)
-            jobs = in_order(readers, self.prepare, jobs)
-            jobs = (attempt(self.infer, job) for job in jobs)
-            yield from in_order(finishers, self.finish, jobs)
+            jobs = (Job(source, name) for source, name in images)
+            jobs = in_order(readers, self.prepare, jobs, ahead)
+            jobs = self.infer_batches(jobs)
+            yield from in_order(finishers, self.finish, jobs, ahead)
             self.times.wall = time.perf_counter() - start
         finally:                   # without waiting: Ctrl-C arrives here too
             for pool in (readers, finishers):
@@ -95,16 +102,38 @@ class Pipeline:
 
     def prepare(self, job):
         with self.times.measure(DECODE):
-            job.image = self.read(job.path, apply_exif=True)
+            job.image = self.read(job.source)
         with self.times.measure(PREPROCESS):
             image, job.resized_size = self.predictor.preprocess(job.image)
             job.batch = pad_to_divisor([image], self.predictor.cfg.size_divisor)
 
-    def infer(self, job):
-        with self.times.measure(NETWORK):
-            job.outputs = self.predictor.network(job.batch)
-            synchronize()
-        job.batch = None
+    def infer_batches(self, jobs):
+        """The jobs in order, after the network has seen them in batches of one padded size."""
+        waiting = deque()
+        for job in jobs:
+            waiting.append(job)
+            group = companions(job, waiting)
+            if len(group) == self.batch_size:
+                self.infer(group)
+            elif len(waiting) > WINDOW * self.batch_size:
+                self.infer(companions(waiting[0], waiting))
+            while waiting and waiting[0].batch is None:
+                yield waiting.popleft()
+        while waiting:
+            self.infer(companions(waiting[0], waiting))
+            yield waiting.popleft()
+
+    def infer(self, group):
+        """The network on jobs of one padded size."""
+        if not group:
+            return
+        start = time.perf_counter()
+        outputs = self.predictor.network(np.concatenate([job.batch for job in group]))
+        synchronize()
+        seconds = (time.perf_counter() - start) / len(group)
+        self.times.seconds[NETWORK] += [seconds] * len(group)
+        for index, job in enumerate(group):
+            job.outputs, job.batch = image_outputs(outputs, index), None
 
     def finish(self, job):
         with self.times.measure(POSTPROCESS):
@@ -118,20 +147,34 @@ class Pipeline:
     def warm_up(self, pool, images):
         """One uncounted pass of the network on the first image that can be read."""
         times, self.times = self.times, StageTimes()
-        for path, name in images:
-            job = Job(path, name)
+        for source, name in images:
+            job = Job(source, name)
             if not finished(job, pool.submit(attempt, self.prepare, job)).error:
-                self.infer(job)
+                self.infer([job])
                 break
         self.times = times
 
 
-def in_order(pool, step, jobs):
-    """Yield the jobs in order after `step` in the threads of `pool`, at most QUEUE ahead."""
+def companions(job, waiting):
+    """The waiting jobs whose batch has the shape of that of `job`; none if it has no batch."""
+    if job.batch is None:
+        return []
+    return [other for other in waiting
+            if other.batch is not None and other.batch.shape == job.batch.shape]
+
+
+def image_outputs(outputs, index):
+    """The raw outputs of one image of a batch, as a batch of one."""
+    return {name: [level[index:index + 1] for level in value] if isinstance(value, list)
+            else value[index:index + 1] for name, value in outputs.items()}
+
+
+def in_order(pool, step, jobs, ahead):
+    """Yield the jobs in order after `step` in the threads of `pool`, `ahead` at most in advance."""
     waiting = deque()
     for job in jobs:
         waiting.append((job, pool.submit(attempt, step, job)))
-        if len(waiting) > QUEUE:
+        if len(waiting) > ahead:
             yield finished(*waiting.popleft())
     while waiting:
         yield finished(*waiting.popleft())
@@ -143,13 +186,13 @@ def attempt(step, job):
         try:
             step(job)
         except UserError as error:
-            job.error = str(error)
+            job.error, job.batch = str(error), None
     return job
 
 
 def finished(job, future):
-    """The job, once its future is done; an unexpected exception of the thread gets the path."""
+    """The job, once its future is done; an unexpected exception of the thread gets the source."""
     error = future.exception()
     if error:
-        raise RuntimeError(f"while segmenting '{job.path}': {error}") from error
+        raise RuntimeError(f"while segmenting '{job.source}': {error}") from error
     return job

@@ -33,14 +33,15 @@ def draw(image, instances, class_names, score_threshold):
         raise ValueError(f"instances of size {tuple(instances.size)} on an image of size {size}: "
                          "both must be (height, width) of the same image")
     shown = [index for index in range(len(instances))
-             if instances.scores[index] >= score_threshold and instances.crops[index][2].any()]
-    for index in sorted(shown, key=lambda i: -np.count_nonzero(instances.crops[i][2])):
-        draw_mask(canvas, instances.crops[index], color_of(index))   # small ones on top
+             if instances.scores[index] >= score_threshold and instances.boxes[index].any()]
+    crops = {index: instances.crop(index) for index in shown}
+    for index in sorted(shown, key=lambda i: -np.count_nonzero(crops[i][2])):
+        draw_mask(canvas, crops[index], color_of(index))             # small ones on top
     labels = []
     for index in shown:            # the best instance chooses its place first
         text = ascii_name(class_names, instances.class_indices[index])
         label = place_label(f"{text} {instances.scores[index]:.2f}", color_of(index),
-                            instances.crops[index], size, labels)
+                            crops[index], size, labels)
         if label:
             labels.append(label)
     for label in reversed(labels):                                   # and stays on top

@@ -1,0 +1,54 @@
+"""Soft masks at stride 4, kept only where they matter.
+
+U cells, E kernel channels, P = h * w pixels of the mask features.
+"""
+import numpy as np
+import paddle
+
+MARGIN = 2         # pixels kept around a mask: more than bilinear up-sampling reaches
+
+
+class SoftMask:
+    """One mask where it exceeds the threshold, and MARGIN pixels around.
+
+      top, left  of `logits` in the map
+      logits     float32 [h, w]
+      area       pixels above the threshold
+      maskness   their mean probability, 0 for an empty mask
+    """
+
+    __slots__ = ("top", "left", "logits", "area", "maskness")
+
+    def __init__(self, logits, threshold_logit):
+        above = logits > threshold_logit
+        rows, columns = np.flatnonzero(above.any(1)), np.flatnonzero(above.any(0))
+        if len(rows) == 0:
+            rows = columns = np.zeros(1, np.int64)
+        inside = logits[above]
+        self.area = len(inside)
+        self.maskness = np.float32(sigmoid(inside).mean()) if self.area else np.float32(0)
+        self.top, self.left = max(0, rows[0] - MARGIN), max(0, columns[0] - MARGIN)
+        self.logits = logits[self.top:rows[-1] + 1 + MARGIN,
+                             self.left:columns[-1] + 1 + MARGIN].copy()
+
+
+def soft_masks(kernels, mask_features, threshold):
+    """The SoftMask of each kernel.
+
+    kernels float32 [U, E], a numpy array; mask_features float32 [E, h, w], a numpy array or a
+    Tensor on any device, where the product is then computed.
+    """
+    size = mask_features.shape[1:]
+    flat = mask_features.reshape([len(mask_features), -1])
+    if isinstance(flat, paddle.Tensor):
+        logits = (paddle.to_tensor(kernels, place=flat.place) @ flat).numpy()            # [U, P]
+    else:
+        logits = kernels @ flat
+    threshold_logit = np.log(threshold / (1 - threshold))
+    return [SoftMask(row.reshape(size), threshold_logit) for row in logits]
+
+
+def sigmoid(logits):
+    """float32 -> float32; logits far below zero give 0 without a warning."""
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-logits))
