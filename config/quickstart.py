@@ -15,7 +15,7 @@ class Config(Base):
     test_json = "data/shapes/val.json"
     test_images = "data/shapes/val"
     num_classes = 6
-    use_empty_images = True
+    empty_images = 1.0
 
     train_short_sides = (208, 224, 240, 256)
     train_max_side = 256
@@ -41,9 +41,9 @@ class Config(Base):
     reference_batch_size = 8
     learning_rate = 0.03
     grad_clip_norm = 10.0
-    max_steps = 1800
+    max_steps = 1600
     ema_decay = 0.998
     epochs = 36
     warmup_steps = 100
     checkpoint_every = 100
-    eval_every = 900
+    eval_every = 800

@@ -9,8 +9,6 @@ typical colour besides its shape, so that half an hour of training from nothing 
 The generator of each image is seeded with (seed, split, index): no two images share a stream.
 """
 import argparse
-import json
-import os
 import zlib
 from pathlib import Path
 
@@ -19,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from tools.data.masks import mask_to_box, mask_to_rle
+from tools.files import write_json
 
 CLASS_NAMES = ("circle", "triangle", "rectangle", "star", "ring", "cross")
 HUES = dict(zip(CLASS_NAMES, range(0, 360, 60), strict=True))          # degrees, typical of a kind
@@ -28,9 +27,9 @@ CROWD_PROBABILITY = 0.08        # images with a cluster of tiny objects, annotat
 CROWD_SIDES = (7, 13)           # pixels, of these tiny objects
 MAX_OBJECTS = 24                # the number of objects is log-uniform from 1 to this
 MIN_SIDE, MAX_SIDE = 52, 0.60   # of an object: pixels; fraction of the image side; log-uniform
-CROWDING = 1.8                  # no side above this * image side / sqrt(objects): dozens must fit
-MIN_VISIBLE = 0.5               # of an object's area; the rest may be hidden or outside
-MIN_PIXELS = 200                # that stay visible
+CROWDING = 1.4                  # no side above this * image side / sqrt(objects): dozens must fit
+MIN_VISIBLE = 0.75              # of an object's area; the rest may be hidden or outside
+MIN_PIXELS = 400                # that stay visible
 MIN_CONTRAST = 90               # distance in BGR between an object and what is behind it
 SUPERSAMPLING = 4               # outlines are filled at this scale, then averaged
 ATTEMPTS = 12                   # positions tried for one object
@@ -254,10 +253,7 @@ def write_split(folder, split, count, seed, size=256):
         images.append({"id": image_id, "file_name": file_name, "height": height, "width": width})
         annotations += scene_annotations(scene, image_id, len(annotations) + 1)
     categories = [{"id": number, "name": name} for number, name in enumerate(CLASS_NAMES, 1)]
-    content = {"images": images, "annotations": annotations, "categories": categories}
-    partial = json_path.with_suffix(".partial")
-    partial.write_text(json.dumps(content), encoding="utf-8")
-    os.replace(partial, json_path)
+    write_json(json_path, {"images": images, "annotations": annotations, "categories": categories})
 
 
 def parse_args():
