@@ -50,19 +50,26 @@ class Decoder:
         return results
 
     def detect(self, category_logits, kernels, mask_features):
-        """Scores float32 [I], classes int64 [I] and SoftMasks of what is found in one image."""
+        """Scores float32 [I], classes int64 [I] and SoftMasks of what is found in one image.
+
+        Masks are drawn from the best cell on, and only until the rest cannot change the result:
+        neither maskness nor NMS raises a score, and only higher scores decay one.
+        """
         cells, class_indices, scores = self.candidates(category_logits)
-        scores, masks = self.rescore(cells, scores, kernels, mask_features)
-        order = np.argsort(-scores, kind="stable")[:self.max_candidates]
-        order = order[scores[order] > 0]
-        scores, class_indices = scores[order], class_indices[order]
-        masks = [masks[cell] for cell in cells[order]]
-        binary = [(mask.top, mask.left, sigmoid(mask.logits) > self.mask_threshold)
-                  for mask in masks]
-        scores = matrix_nms(binary, class_indices, scores, self.nms_kernel, self.nms_sigma)
-        kept = np.argsort(-scores, kind="stable")
-        kept = kept[scores[kept] >= self.update_threshold][:self.max_per_image]
-        return scores[kept], class_indices[kept], [masks[i] for i in kept]
+        for rescored, masks, bound in self.draw(cells, scores, kernels, mask_features):
+            order = np.argsort(-rescored, kind="stable")[:self.max_candidates]
+            order = order[rescored[order] > bound]
+            if len(order) < self.max_per_image and bound > 0:
+                continue
+            decayed = matrix_nms([masks[cell].binary for cell in cells[order]],
+                                 class_indices[order], rescored[order], self.nms_kernel,
+                                 self.nms_sigma)
+            if np.count_nonzero(decayed > bound) >= self.max_per_image:
+                break
+        best = np.argsort(-decayed, kind="stable")
+        best = best[decayed[best] >= self.update_threshold][:self.max_per_image]
+        kept = order[best]
+        return decayed[best], class_indices[kept], [masks[cell] for cell in cells[kept]]
 
     def candidates(self, category_logits):
         """Cells int64 [K], classes int64 [K], scores float32 [K] above the score threshold."""
@@ -70,30 +77,35 @@ class Decoder:
         cells, class_indices = np.nonzero(scores > self.score_threshold)
         return cells, class_indices, scores[cells, class_indices]
 
-    def rescore(self, cells, scores, kernels, mask_features):
-        """Scores [K] times maskness, 0 where the mask is within its stride; {cell: SoftMask}.
+    def draw(self, cells, scores, kernels, mask_features):
+        """Yields (scores [K] times maskness, {cell: SoftMask}, bound), with more cells each time.
 
-        Cells are drawn from the best one on.  What cannot be among the `max_candidates` best any
-        more is not drawn or dropped, which bounds time and memory of crowded images.
+        Scores of cells not drawn yet, and of masks not larger than their stride, are 0; the former
+        will not exceed `bound`, which is 0 at last.  Masks that fall out of the `max_candidates`
+        best are dropped, which bounds the memory of crowded images.
         """
         strides = np.repeat(np.float32(self.strides), [level[0].size for level in kernels])
         kernels = flatten_cells(kernels)                                                 # [T, E]
         best, maskness = np.zeros((2, len(kernels)), np.float32)
         np.maximum.at(best, cells, scores)
         drawn = np.argsort(-best, kind="stable")[:np.count_nonzero(best)]                # [U]
-        masks, lowest = {}, 0.0
-        for start in range(0, len(drawn), CHUNK):
+        masks = {}
+        for start in range(0, max(1, len(drawn)), CHUNK):
             chunk = drawn[start:start + CHUNK]
-            if best[chunk[0]] < lowest:
-                break
             for cell, mask in zip(chunk, soft_masks(kernels[chunk], mask_features,
                                                     self.mask_threshold), strict=True):
                 if mask.area > strides[cell]:
                     maskness[cell], masks[cell] = mask.maskness, mask
-            lowest = nth_highest(scores * maskness[cells], self.max_candidates)
+            rescored = scores * maskness[cells]
+            lowest = nth_highest(rescored, self.max_candidates)
             masks = {cell: mask for cell, mask in masks.items()
                      if best[cell] * maskness[cell] >= lowest}
-        return scores * maskness[cells], masks
+            bound = best[drawn[start + CHUNK]] if start + CHUNK < len(drawn) else 0.0
+            if bound < max(lowest, self.update_threshold):       # nothing more can come in
+                bound = 0.0
+            yield rescored, masks, bound
+            if bound == 0:
+                break
 
 
 def to_host(values):

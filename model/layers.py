@@ -118,4 +118,5 @@ class DropBlock(nn.Layer):
             gamma *= side / (side - self.block + 1)
         seeds = (uniform < gamma).astype(x.dtype)
         kept = 1 - F.max_pool2d(seeds, self.block, stride=1, padding=self.block // 2)
-        return x * kept * (float(x.size) / kept.sum())
+        scale = 1 / kept.astype("float32").mean()                # float16 could not count them
+        return x * kept * scale.astype(x.dtype)

@@ -10,6 +10,9 @@ which these images are a part: the losses of the parts, and their gradients, the
 """
 import paddle
 import paddle.nn.functional as F
+from paddle.autograd import PyLayer
+
+CHUNK_ELEMENTS = 1 << 24       # of the mask logits that are held at a time: 64 MB
 
 
 def solov2_loss(outputs, targets, rows_per_image, mask_weight=3.0, alpha=0.25, gamma=2.0,
@@ -64,23 +67,53 @@ def mask_loss(kernels, mask_features, targets, rows_per_image, num_pairs):
     if sum(rows_per_image) == 0:
         return 0.0 * (kernels.mean() + mask_features.mean())
     cell_kernels = paddle.gather(kernels, targets["cells"])                         # [M, E]
-    object_masks = targets["object_masks"].flatten(1).astype("float32")             # [O, P]
+    object_masks = targets["object_masks"].flatten(1)                               # [O, P]
     loss, start = 0.0, 0
-    for image, rows in enumerate(rows_per_image):
+    for features, rows in zip(mask_features.flatten(2).unbind(0), rows_per_image, strict=True):
         if rows:
             pairs = slice(start, start + rows)
-            probs = F.sigmoid(cell_kernels[pairs] @ mask_features[image].flatten(1))  # [rows, P]
-            masks = paddle.gather(object_masks, targets["cell_masks"][pairs])         # [rows, P]
-            present = (masks.sum(1) > 0).astype("float32")
-            loss = loss + (present * dice_loss(probs, masks)).sum()
+            loss = loss + DiceSum.apply(cell_kernels[pairs], features, object_masks,
+                                        targets["cell_masks"][pairs])
             start += rows
     return loss / paddle.clip(num_pairs, min=1.0)
 
 
-def dice_loss(probs, masks):
-    """1 - Dice coefficient per row, [rows, P] x 2 -> [rows].
+class DiceSum(PyLayer):
+    """Sum of the Dice losses of the pairs of an image whose target mask is not empty.
 
-    Squared denominators, as in SOLO, equation 5.
+    The gradient is computed with the loss, some rows at a time, so that memory is bounded: with the
+    hundreds of objects of a crowded image a single float32 [M, P] takes more than a gigabyte.
     """
-    overlap = (probs * masks).sum(1)
-    return 1 - 2 * overlap / ((probs * probs).sum(1) + 0.001 + (masks * masks).sum(1) + 0.001)
+
+    @staticmethod
+    def forward(ctx, kernels, features, object_masks, pair_masks):
+        """kernels [M, E], features [E, P], object_masks uint8 [O, P], pair_masks int64 [M]."""
+        losses, kernel_gradients, feature_gradient = [], [], paddle.zeros_like(features)
+        rows = max(1, CHUNK_ELEMENTS // features.shape[1])
+        for start in range(0, kernels.shape[0], rows):
+            chunk = kernels[start:start + rows]
+            masks = paddle.gather(object_masks, pair_masks[start:start + rows]).astype("float32")
+            loss, gradient = dice_loss(chunk @ features, masks)
+            losses.append(loss)
+            kernel_gradients.append(paddle.matmul(gradient, features, transpose_y=True))
+            feature_gradient += paddle.matmul(chunk, gradient, transpose_x=True)
+        ctx.save_for_backward(paddle.concat(kernel_gradients), feature_gradient)
+        return paddle.concat(losses).sum()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        kernel_gradient, feature_gradient = ctx.saved_tensor()
+        return gradient * kernel_gradient, gradient * feature_gradient, None, None
+
+
+def dice_loss(logits, masks):
+    """1 - Dice coefficient per row and its gradient: [rows, P] x 2 -> [rows], [rows, P].
+
+    Squared denominators, as in SOLO, equation 5; 0 where the mask is empty.
+    """
+    probs, area = F.sigmoid(logits), masks.sum(1, keepdim=True)                     # of 0 and 1
+    denominator = (probs * probs).sum(1, keepdim=True) + 0.001 + area + 0.001       # [rows, 1]
+    dice = 2 * (probs * masks).sum(1, keepdim=True) / denominator
+    present = (area > 0).astype("float32")
+    gradient = (dice * probs - masks) * probs * (1 - probs) * (2 * present / denominator)
+    return (present * (1 - dice)).squeeze(1), gradient

@@ -13,11 +13,12 @@ class SoftMask:
 
       top, left  of `logits` in the map
       logits     float32 [h, w]
-      area       pixels above the threshold
+      above      bool [h, w], where they exceed the threshold
+      area       pixels above it
       maskness   their mean probability, 0 for an empty mask
     """
 
-    __slots__ = ("top", "left", "logits", "area", "maskness")
+    __slots__ = ("top", "left", "logits", "above", "area", "maskness")
 
     def __init__(self, logits, threshold_logit):
         above = logits > threshold_logit
@@ -28,8 +29,13 @@ class SoftMask:
         self.area = len(inside)
         self.maskness = np.float32(sigmoid(inside).mean()) if self.area else np.float32(0)
         self.top, self.left = max(0, rows[0] - MARGIN), max(0, columns[0] - MARGIN)
-        self.logits = logits[self.top:rows[-1] + 1 + MARGIN,
-                             self.left:columns[-1] + 1 + MARGIN].copy()
+        window = np.s_[self.top:rows[-1] + 1 + MARGIN, self.left:columns[-1] + 1 + MARGIN]
+        self.logits, self.above = logits[window].copy(), above[window].copy()
+
+    @property
+    def binary(self):
+        """(top, left, bool [h, w])"""
+        return self.top, self.left, self.above
 
 
 def soft_masks(kernels, mask_features, threshold):
@@ -38,6 +44,8 @@ def soft_masks(kernels, mask_features, threshold):
     kernels float32 [U, E], a numpy array; mask_features float32 [E, h, w], a numpy array or a
     Tensor on any device, where the product is then computed.
     """
+    if len(kernels) == 0:
+        return []
     size = mask_features.shape[1:]
     flat = mask_features.reshape([len(mask_features), -1])
     if isinstance(flat, paddle.Tensor):

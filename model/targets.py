@@ -48,14 +48,23 @@ def positive_cells(masks, boxes, padded_size, num_grids, scale_ranges, center_re
     A cell is positive if it lies in the central part of the box around the mask's centre of mass,
     at most one cell away from the centre cell.  Objects with an empty mask own nothing.
     """
-    if len(masks) == 0:
+    return cells_of_centers(mass_centers(masks), boxes, padded_size, num_grids, scale_ranges,
+                            center_region)
+
+
+def cells_of_centers(centers, boxes, padded_size, num_grids, scale_ranges, center_region):
+    """`positive_cells` of objects that are known by `mass_centers`; they may be of several images.
+
+    padded_size: height and width, of all objects or int [I] of each.
+    """
+    if len(boxes) == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     sides = np.asarray(num_grids)
     first_cell = np.concatenate([[0], np.cumsum(sides ** 2)[:-1]])
     low, high = np.asarray(scale_ranges, np.float32).T
     width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
     scale = np.sqrt(width * height)[:, None]
-    center_y, center_x, area = mass_centers(masks)
+    center_y, center_x, area = centers
     used = (scale >= low) & (scale <= high) & (area > 0)[:, None]                        # [I, L]
 
     def cell(position, size):

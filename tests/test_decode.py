@@ -126,3 +126,25 @@ def test_rle_from_the_crop_is_that_of_pycocotools(seed):
     expected = coco_mask.encode(np.asfortranarray(found.masks[0], np.uint8))
     assert found.to_rle()[0]["counts"] == expected["counts"].decode()
     assert np.array_equal(found.masks[0][top:top + shape[0], left:left + shape[1]], crop)
+
+
+@pytest.mark.parametrize("kernel", ["gaussian", "linear"])
+@pytest.mark.parametrize("seed", range(12))
+def test_drawing_until_nothing_can_change_equals_drawing_everything(seed, kernel, monkeypatch):
+    rng = np.random.default_rng(seed)
+    grid, channels = 12, 6
+    logits = rng.normal(rng.uniform(-4, 0), 2, (1, 3, grid, grid)).astype(np.float32)
+    kernels = rng.integers(-3, 4, (1, channels, grid, grid)).astype(np.float32)
+    features = rng.integers(-3, 4, (1, channels, 9, 13)).astype(np.float32)   # exact products
+    outputs = {"category_logits": [logits], "kernels": [kernels], "mask_features": features}
+    decoder = Decoder((8,), max_candidates=int(rng.integers(5, 200)), nms_kernel=kernel,
+                      max_per_image=int(rng.integers(1, 40)))
+    results = []
+    for chunk in (4, 10 ** 6):
+        monkeypatch.setattr("model.decode.CHUNK", chunk)
+        results += decoder(outputs, [(36, 50)], [(50, 70)])
+    lazy, everything = results
+    assert len(everything) > 0
+    np.testing.assert_array_equal(lazy.scores, everything.scores)
+    np.testing.assert_array_equal(lazy.class_indices, everything.class_indices)
+    np.testing.assert_array_equal(lazy.masks, everything.masks)
