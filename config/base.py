@@ -30,7 +30,10 @@ class Base:
     test_images = "data/coco/test2017"
     classes_file = ""              # a class name per line; "": from the annotations
     num_classes = 80               # foreground classes; train.py takes what the annotations hold
-    use_empty_images = False       # train on images without objects (PaddleDetection drops them)
+    empty_images = 0.0             # share of the images without objects that train, evenly spread
+    # Share of the training images that may be missing when a run starts.  Those that turn out to be
+    # broken later are skipped with a warning, however many: a long run goes on.  0.0: none may.
+    max_broken_images = 0.01
     num_workers = 2                # reader processes; 0 reads in the main process
     shuffle = True
 

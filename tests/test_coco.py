@@ -59,7 +59,7 @@ def test_masks_boxes_and_classes(make):
 def test_empty_images_train_only_on_request(make):
     objects = [annotation(image_id=2)]
     assert len(make(objects)) == 1
-    assert len(make(objects, use_empty_images=True)) == 2
+    assert len(make(objects, empty_images=1.0)) == 2
     dataset = make(objects, training=False)
     assert len(dataset) == 2
     masks, boxes, classes = dataset.objects(0)
@@ -87,12 +87,15 @@ def test_what_is_skipped_is_counted_and_logged_once(make, caplog):
                     annotation(6, segmentation=[[40, 2, 50, 2, 50, 9]]),
                     annotation(7, segmentation=[[-9, -9, 5, -9, 5, 5, -9, 5]]),
                     annotation(8, bbox=[20, 2, 40, 4]), annotation(9, image_id=99)])
-    assert dataset.problems == {coco.NO_SEGMENTATION: 1, coco.DEGENERATE: 2, coco.WRONG_RLE: 1,
-                                coco.OUTSIDE: 1, coco.CLIPPED: 2, coco.UNLISTED_IMAGE: 1}
+    counts = {reason: len(names) for reason, names in dataset.problems.items()}
+    assert counts == {coco.NO_SEGMENTATION: 1, coco.DEGENERATE: 2, coco.WRONG_RLE: 1,
+                      coco.OUTSIDE: 1, coco.CLIPPED: 2, coco.UNLISTED_IMAGE: 1}
+    assert dataset.problems[coco.DEGENERATE] == ["annotation 3 of a.png", "annotation 4 of a.png"]
     masks, boxes, _ = dataset.objects(0)
     assert len(masks) == 3
     np.testing.assert_array_equal(boxes[1], [0, 0, 5, 5])        # clipped
-    assert len(caplog.records) == 1 and "zero area" in caplog.text
+    assert len(caplog.records) == 1
+    assert "2 objects of zero area" in caplog.text and "annotation 4 of a.png" in caplog.text
 
 
 def test_a_clean_set_logs_nothing(make, caplog):
@@ -126,7 +129,7 @@ def test_classes_file_sets_order_and_subset(make, tmp_path):
     assert dataset.objects(0)[2].tolist() == [1]
     classes.write_text("plum\n")
     dataset = make([annotation(1), annotation(2, category_id=7)], classes_file=classes)
-    assert dataset.problems == {coco.UNLISTED_CLASS: 1} and len(dataset.objects(0)[0]) == 1
+    assert list(dataset.problems) == [coco.UNLISTED_CLASS] and len(dataset.objects(0)[0]) == 1
 
 
 @pytest.mark.parametrize("text", ["plum\nquince\n", "plum\nplum\n", ""])
@@ -139,13 +142,14 @@ def test_classes_file_that_does_not_fit(make, tmp_path, text):
 @pytest.mark.parametrize("content, message", [
     ("{", "not json"), ("[]", "not COCO"), ('{"images": []}', "no list 'categories'"),
     ('{"images": [{"id": 1}], "categories": [], "annotations": []}', "'file_name'"),
-    ('{"images": [], "categories": [], "annotations": [3]}', "'image_id'"),
+    ('{"images": [3], "categories": [], "annotations": []}', "'id'"),
+    ('{"images": [], "categories": [{"id": [1], "name": "a"}], "annotations": []}', "id \\[1\\]"),
+    ('{"images": [{"id": 1, "file_name": null}], "categories": [], "annotations": []}', "None"),
+    ("[" * 100_000, "not json"),
     ('{"images": [], "categories": [], "annotations": []}', "no categories"),
     ('{"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}]}', "no image"),
     ('{"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"},'
      ' {"id": 1, "name": "b"}]}', "id 1 2 times"),
-    ('{"images": [{"id": 1, "file_name": "a.png", "height": null, "width": 4}],'
-     ' "annotations": [], "categories": [{"id": 1, "name": "a"}]}', "height None"),
     (b"\xff\xfe\x00", "not json")])
 def test_a_file_that_is_not_coco_is_named(tmp_path, content, message):
     path = tmp_path / "broken.json"

@@ -35,7 +35,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def dataset(folder):
-    return CocoDataset(folder / "train.json", folder / "train", use_empty_images=True)
+    return CocoDataset(folder / "train.json", folder / "train", empty_images=1.0)
 
 
 def batches(dataset, start=0, stop=6, rank=0, world_size=1, **changes):
@@ -123,7 +123,7 @@ def test_the_seed_changes_order_and_transforms(dataset):
 def test_batches_without_any_object(folder, tmp_path, workers):
     content = json.loads((folder / "train.json").read_text())
     (tmp_path / "empty.json").write_text(json.dumps({**content, "annotations": []}))
-    empty = CocoDataset(tmp_path / "empty.json", folder / "train", use_empty_images=True)
+    empty = CocoDataset(tmp_path / "empty.json", folder / "train", empty_images=1.0)
     for batch in batches(empty, stop=3, num_workers=workers):
         assert (batch["category_targets"] == -1).all()
         assert batch["cells"].shape == (0,) and batch["cells"].dtype == np.int64
@@ -137,7 +137,7 @@ def test_a_broken_image_ends_training_with_its_name(tmp_path, workers):
     write_split(tmp_path, "train", 6, seed=5, size=64)
     path = tmp_path / "train" / "000004.jpg"
     path.write_bytes(path.read_bytes()[:300])
-    broken = CocoDataset(tmp_path / "train.json", tmp_path / "train", use_empty_images=True)
+    broken = CocoDataset(tmp_path / "train.json", tmp_path / "train", empty_images=1.0)
     with pytest.raises(UserError, match=r"000004\.jpg.*truncated"):
         batches(broken, stop=20, num_workers=workers)
 

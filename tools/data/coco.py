@@ -3,28 +3,34 @@
 H, W: size of the image; I: objects.  `category_id` is the number in the json, which may have gaps;
 `class_index` is 0..C-1.
 """
-import json
 import logging
 import os
 import pickle
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from pycocotools import mask as coco_mask
 
-from tools.data.images import read_image
-from tools.data.masks import masks_to_boxes, segmentation_to_mask
+from tools.data.coco_json import read_classes, read_coco_json, whole_number
+from tools.data.images import image_size, read_image
+from tools.data.masks import masks_to_boxes, rle_runs, segmentation_to_mask
 from tools.errors import UserError
 
 NO_SEGMENTATION = "objects without a segmentation (skipped)"
 DEGENERATE = "objects of zero area or with fewer than 3 points (skipped)"
-WRONG_RLE = "objects whose RLE is not of the size of their image (skipped)"
+NO_NUMBERS = "objects with coordinates that are no numbers of pixels (skipped)"
+WRONG_RLE = "objects whose RLE is damaged or not of the size of their image (skipped)"
 OUTSIDE = "objects outside their image (skipped)"
 CLIPPED = "objects that reach beyond their image (clipped)"
 UNLISTED_IMAGE = "annotations of images that are not listed (skipped)"
-UNLISTED_CLASS = "annotations of classes that the classes file leaves out (skipped)"
+UNLISTED_CLASS = "annotations of classes that are not in the classes file (left out)"
+NOTHING_USABLE = "images whose annotations are all crowds or unusable (skipped)"
+SIZE_OF_FILE = "images without a size in the json (that of the file is used)"
+MISSING = "images that are missing (skipped)"
+BROKEN = "images that cannot be used (skipped)"
+
 BORDER = 1.0                    # pixels that coordinates may lie outside without being counted
+FARTHEST = 1e5                  # pixels; filling a polygon takes memory for every one of them
+NAMES_SHOWN = 3                 # per problem, in the warning
 
 logger = logging.getLogger(__name__)
 
@@ -32,34 +38,38 @@ logger = logging.getLogger(__name__)
 class CocoDataset:
     """Images and objects of a COCO json; see the methods for shapes.
 
-    `classes_file`: one class name per line, in the order of the class indices; without it, the
-    order is that of the category ids.  `training` keeps only images that have an object, unless
-    `use_empty_images`; otherwise every image is kept.  Crowd regions (iscrowd 1) are not objects.
-    `problems`: {what was skipped or clipped: count}, also logged once as a warning.
-    Raises UserError for missing files, for a json that is not COCO and for unknown categories.
+    classes_file: one class name per line, in the order of the class indices; without it, the
+      order is that of the category ids.
+    training: keeps only images with an object and, evenly spread, the share `empty_images` of
+      those without any annotation; otherwise every image is kept.  Crowd regions (iscrowd 1) are
+      not objects, and an image of which nothing else is usable is no example of an empty one.
+    max_broken_images: share of the images that may be missing; they are skipped.  0.0 also forbids
+      images that turn out to be broken later, see `note_broken`.
+    problems: {what was skipped or noticed: [names]}, also logged once as a warning.
+    num_crowds: crowd regions; num_empty: images without any annotation, used or not.
+    Raises UserError for a json that is not COCO, unknown categories and too many missing images.
     """
 
-    def __init__(self, json_path, image_dir, classes_file="", use_empty_images=False,
-                 training=True):
-        self.path = str(json_path)
-        self.image_dir = Path(image_dir)
-        self.problems = Counter()
-        content = read_coco_json(self.path, annotated=training)
+    def __init__(self, json_path, image_dir, classes_file="", training=True, empty_images=0.0,
+                 max_broken_images=0.0):
+        self.path, self.image_dir = str(json_path), Path(image_dir)
+        self.max_broken_images = max_broken_images
+        self.problems, self.num_crowds, self.num_empty = {}, 0, 0
+        content = read_coco_json(self.path, annotated=training, problems=self.problems)
         self.category_ids, self.class_names = read_classes(content, self.path, classes_file)
         self.num_classes = len(self.category_ids)
-        infos = {info["id"]: info for info in content["images"]}
-        objects = self._objects_by_image(content, infos)
-        keep = [key for key in infos if objects[key] or use_empty_images or not training]
-        if not keep:
-            raise UserError(f"'{self.path}' has no image to use: {len(infos)} images are listed, "
-                            f"{sum(map(len, objects.values()))} usable objects")
-        self._infos = [infos[key] for key in keep]
+        if not self.image_dir.is_dir():
+            raise UserError(f"image folder '{self.image_dir}' (of '{self.path}') does not exist")
+        self._infos = self._with_sizes(content["images"])
+        objects, annotated = self._objects_by_image(content)
+        self.num_empty = len(self._infos) - len(annotated)
+        if training:
+            self._keep_training_images(objects, annotated, empty_images)
+        self._drop_missing_files()
         # Packed, because forked readers would copy every Python object that they touch.
-        self._objects = [pickle.dumps(objects[key]) for key in keep]
-        self._check_files()
+        self._objects = [pickle.dumps(objects[info["id"]]) for info in self._infos]
         if self.problems:
-            counts = "; ".join(f"{count} {reason}" for reason, count in self.problems.items())
-            logger.warning("%s: %s", self.path, counts)
+            logger.warning("%s: %s", self.path, "; ".join(summaries(self.problems)))
 
     def __len__(self):
         return len(self._infos)
@@ -69,7 +79,7 @@ class CocoDataset:
         info = self._infos[index]
         return {"image_id": info["id"], "file_name": info["file_name"],
                 "path": str(self.image_dir / info["file_name"]),
-                "size": (int(info["height"]), int(info["width"]))}
+                "size": (info["height"], info["width"])}
 
     def load_image(self, index):
         """uint8 [H, W, 3], BGR, of the size that the json gives.
@@ -87,127 +97,130 @@ class CocoDataset:
                             f"'{self.path}' says {info['size']}; its annotations do not fit")
         return image
 
+    def annotations(self, index):
+        """[(annotation id, class index, segmentation)] of the usable objects, without crowds."""
+        return pickle.loads(self._objects[index])
+
+    def masks(self, index):
+        """bool [I, H, W] of the `annotations`; one may cover no pixel."""
+        size = self.image_info(index)["size"]
+        found = self.annotations(index)
+        masks = np.zeros((len(found), *size), bool)
+        for mask, (_, _, segmentation) in zip(masks, found, strict=True):
+            mask[:] = segmentation_to_mask(segmentation, size)
+        return masks
+
     def objects(self, index):
         """(masks bool [I, H, W], boxes float32 [I, 4], class_indices int64 [I]) without crowds.
 
-        The boxes are the tight ones of the masks, whatever the json says.
+        The boxes are the tight ones of the masks, whatever the json says.  An object that covers
+        no pixel is left out.
         """
-        size = self.image_info(index)["size"]
-        found = pickle.loads(self._objects[index])
-        masks = np.zeros((len(found), *size), bool)
-        for mask, (annotation_id, _, segmentation) in zip(masks, found, strict=True):
-            try:
-                mask[:] = segmentation_to_mask(segmentation, size)
-            except (ValueError, TypeError) as error:
-                raise UserError(f"annotation {annotation_id} of '{self.path}' cannot be decoded: "
-                                f"{error}") from None
+        masks = self.masks(index)
         visible = masks.any((1, 2))
-        classes = np.array([class_index for _, class_index, _ in found], np.int64)
+        classes = [class_index for _, class_index, _ in self.annotations(index)]
         masks = masks[visible]
-        return masks, masks_to_boxes(masks), classes[visible]
+        return masks, masks_to_boxes(masks), np.array(classes, np.int64)[visible]
 
-    def _objects_by_image(self, content, infos):
-        """{image id: [(annotation id, class index, segmentation)]} of all usable objects."""
-        objects = {key: [] for key in infos}
+    def sample(self, index):
+        """The sample dict (see transforms.py) of image `index`, untransformed."""
+        info = self.image_info(index)
+        image = self.load_image(index)
+        masks, boxes, class_indices = self.objects(index)
+        return {"image": image, "masks": masks, "boxes": boxes,
+                "class_indices": class_indices, "image_id": info["image_id"],
+                "file_name": info["file_name"], "original_size": info["size"]}
+
+    def note_broken(self, file_name, message):
+        """Count and name, once, an image that cannot be read; UserError where none may be."""
+        names = self.problems.setdefault(BROKEN, [])
+        if file_name in names:
+            return
+        if self.max_broken_images == 0:
+            raise UserError(message)
+        names.append(file_name)
+        logger.warning("%s; skipped, as %d before it", message, len(names) - 1)
+
+    def _with_sizes(self, images):
+        """The image entries with whole numbers as "height" and "width", else those of the file."""
+        for image in images:
+            size = [whole_number(image.get(key)) for key in ("height", "width")]
+            if None in size or min(size) < 1:
+                path = self.image_dir / image["file_name"]
+                size = image_size(path) if path.is_file() else (0, 0)      # found missing below
+                self.problems.setdefault(SIZE_OF_FILE, []).append(image["file_name"])
+            image["height"], image["width"] = size
+        return images
+
+    def _objects_by_image(self, content):
+        """({image id: [see `annotations`]}, ids of the images with any annotation of a class)."""
+        infos = {info["id"]: info for info in self._infos}
+        objects, annotated = {key: [] for key in infos}, set()
         class_index = {number: index for index, number in enumerate(self.category_ids)}
         known = {category["id"] for category in content["categories"]}
         for annotation in content["annotations"]:
-            category, image_id = annotation["category_id"], annotation["image_id"]
+            category, info = annotation["category_id"], infos.get(annotation["image_id"])
             if category not in known:
-                raise UserError(f"'{self.path}': annotation {annotation.get('id')} has category "
+                raise UserError(f"'{self.path}': annotation {annotation['id']} has category "
                                 f"{category}, which is not among the categories {sorted(known)}")
-            if image_id not in infos:
-                self.problems[UNLISTED_IMAGE] += 1
+            segmentation, reason = None, None
+            if info is None:
+                reason = UNLISTED_IMAGE
             elif category not in class_index:
-                self.problems[UNLISTED_CLASS] += 1
-            elif not annotation.get("iscrowd", 0):
-                size = infos[image_id]["height"], infos[image_id]["width"]
-                segmentation, reason = usable_segmentation(annotation, size)
-                if reason:
-                    self.problems[reason] += 1
-                if segmentation:
-                    objects[image_id].append((annotation.get("id"), class_index[category],
-                                              segmentation))
-        return objects
+                reason = UNLISTED_CLASS
+            else:
+                annotated.add(info["id"])
+                self.num_crowds += annotation["iscrowd"]
+                if not annotation["iscrowd"]:
+                    segmentation, reason = usable_segmentation(annotation,
+                                                               (info["height"], info["width"]))
+            if reason:
+                place = info["file_name"] if info else f"image {annotation['image_id']}"
+                name = f"annotation {annotation['id']} of {place}"
+                self.problems.setdefault(reason, []).append(name)
+            if segmentation:
+                objects[info["id"]].append((annotation["id"], class_index[category], segmentation))
+        return objects, annotated
 
-    def _check_files(self):
-        """Raises UserError for a missing folder or missing images: now, not hours into a run."""
-        if not self.image_dir.is_dir():
-            raise UserError(f"image folder '{self.image_dir}' (of '{self.path}') does not exist")
+    def _keep_training_images(self, objects, annotated, empty_images):
+        """Leave out what `training` says; UserError if nothing is left to train on."""
+        unusable = {key for key in annotated if not objects[key]}
+        empty = [info["id"] for info in self._infos if info["id"] not in annotated]
+        left_out = unusable | set(empty) - set(spread(empty, empty_images))
+        if unusable:
+            self.problems[NOTHING_USABLE] = [info["file_name"] for info in self._infos
+                                             if info["id"] in unusable]
+        kept = [info for info in self._infos if info["id"] not in left_out]
+        if not kept:
+            raise UserError(f"'{self.path}' has no image to use: {len(self._infos)} images are "
+                            f"listed, {sum(map(len, objects.values()))} usable objects"
+                            + "".join(f"; {line}" for line in summaries(self.problems)))
+        self._infos = kept
+
+    def _drop_missing_files(self):
+        """Missing images are found now, not hours into a run; UserError if they are too many."""
         present = set(os.listdir(self.image_dir))
         missing = [info["file_name"] for info in self._infos if info["file_name"] not in present
                    and not (self.image_dir / info["file_name"]).is_file()]
+        if len(missing) > self.max_broken_images * len(self):
+            raise UserError(f"{len(missing)} of {len(self)} images of '{self.path}' are missing, "
+                            f"the first is '{self.image_dir / missing[0]}'; the share "
+                            f"{self.max_broken_images:g} may be (setting max_broken_images)")
         if missing:
-            raise UserError(f"{len(missing)} of {len(self)} images of '{self.path}' are missing; "
-                            f"the first is '{self.image_dir / missing[0]}'")
+            self.problems[MISSING] = missing
+            self._infos = [info for info in self._infos if info["file_name"] not in set(missing)]
 
 
-def read_coco_json(path, annotated=True):
-    """The parsed json with the keys that the reader needs checked; UserError otherwise.
-
-    `annotated`: False allows "annotations" to be absent, as in the json of a test set.
-    """
-    try:
-        content = json.loads(Path(path).read_bytes())
-    except FileNotFoundError:
-        raise UserError(f"annotation file '{path}' does not exist") from None
-    except OSError as error:
-        raise UserError(f"annotation file '{path}' cannot be read: {error.strerror}") from None
-    except ValueError as error:                        # not json, or not even text
-        raise UserError(f"annotation file '{path}' is not json: {error}") from None
-    if not isinstance(content, dict):
-        raise UserError(f"annotation file '{path}' is not COCO: expected an object with images, "
-                        f"annotations and categories, got a {type(content).__name__}")
-    if not annotated:
-        content.setdefault("annotations", [])
-    needed = {"images": ("id", "file_name", "height", "width"), "categories": ("id", "name"),
-              "annotations": ("image_id", "category_id")}
-    for section, keys in needed.items():
-        check_section(content, section, keys, path)
-    for image in content["images"]:
-        for key in ("height", "width"):
-            if not isinstance(image[key], (int, float)) or image[key] < 1:
-                raise UserError(f"annotation file '{path}': image {image['id']} has {key} "
-                                f"{image[key]!r}, expected pixels")
-    return content
+def spread(items, share):
+    """The share (0..1) of a list, evenly spread over it: of 5 items and 0.4 the 3rd and the 5th."""
+    return [item for number, item in enumerate(items)
+            if int((number + 1) * share + 1e-9) > int(number * share + 1e-9)]
 
 
-def check_section(content, section, keys, path):
-    """UserError unless content[section] is a list of dicts that have `keys` and unique ids."""
-    entries = content.get(section)
-    if not isinstance(entries, list):
-        raise UserError(f"annotation file '{path}' is not COCO: it has no list '{section}'")
-    for number, entry in enumerate(entries):
-        missing = [key for key in keys if not isinstance(entry, dict) or key not in entry]
-        if missing:
-            raise UserError(f"annotation file '{path}': entry {number} of '{section}' has no "
-                            f"'{missing[0]}'")
-    if "id" in keys:
-        for number, count in Counter(entry["id"] for entry in entries).most_common(1):
-            if count > 1:
-                raise UserError(f"annotation file '{path}' lists id {number} {count} times in "
-                                f"'{section}'; ids must be unique")
-
-
-def read_classes(content, path, classes_file=""):
-    """(category ids, class names), both by class index: in the order of the file or of the ids."""
-    names = {category["id"]: str(category["name"]) for category in content["categories"]}
-    if not names:
-        raise UserError(f"annotation file '{path}' lists no categories")
-    if not classes_file:
-        ids = tuple(sorted(names))
-        return ids, tuple(names[number] for number in ids)
-    try:
-        lines = Path(classes_file).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"classes file '{classes_file}' cannot be read: {error}") from None
-    wanted = tuple(line.strip() for line in lines if line.strip())
-    ids = {name: number for number, name in names.items()}
-    unknown = [name for name in wanted if name not in ids]
-    if unknown or len(set(wanted)) < len(wanted) or not wanted:
-        raise UserError(f"classes file '{classes_file}' must list names of '{path}', each once: "
-                        f"{sorted(ids)}; got {list(wanted)}")
-    return tuple(ids[name] for name in wanted), wanted
+def summaries(problems):
+    """A line per problem: how many, what, and the first names."""
+    return [f"{len(names)} {reason}: {', '.join(names[:NAMES_SHOWN])}"
+            f"{', ...' if len(names) > NAMES_SHOWN else ''}" for reason, names in problems.items()]
 
 
 def usable_segmentation(annotation, size):
@@ -216,58 +229,61 @@ def usable_segmentation(annotation, size):
     A segmentation that only reaches beyond the image is both usable and counted.
     """
     segmentation = annotation.get("segmentation")
-    if not segmentation:
+    if not segmentation or not isinstance(segmentation, (dict, list)):
         return None, NO_SEGMENTATION
     if isinstance(segmentation, dict):
         reason = rle_problem(segmentation, size)
     else:
-        segmentation = [polygon for polygon in segmentation if polygon_area(polygon) > 0]
-        reason = polygon_problem(segmentation, size)
+        segmentation, reason = usable_polygons(segmentation, size)
     if reason is None and reaches_outside(annotation.get("bbox"), size):
         reason = CLIPPED
     return (segmentation if reason in (None, CLIPPED) else None), reason
 
 
-def polygon_area(polygon):
-    """Area in pixels of a flat [x0, y0, x1, y1, ...]; 0 for anything that is not a polygon."""
+def usable_polygons(polygons, size):
+    """(the polygons of positive area, flat, and why they cannot be used as they are or None)."""
+    if all(isinstance(value, (int, float)) for value in polygons):
+        polygons = [polygons]                          # one polygon without the list around it
+    points = [as_points(polygon) for polygon in polygons]
+    good = [polygon for polygon in points if polygon is not None and polygon_area(polygon) > 0]
+    if not good:
+        return [], NO_NUMBERS if any(polygon is None for polygon in points) else DEGENERATE
+    (x1, y1), (x2, y2) = np.concatenate(good).min(0), np.concatenate(good).max(0)
+    flat = [polygon.ravel().tolist() for polygon in good]
+    if x2 <= 0 or y2 <= 0 or x1 >= size[1] or y1 >= size[0]:
+        return flat, OUTSIDE
+    return flat, CLIPPED if reaches_outside((x1, y1, x2 - x1, y2 - y1), size) else None
+
+
+def as_points(polygon):
+    """[x0, y0, x1, y1, ...] or [[x0, y0], ...] -> float64 [P, 2]; None for anything else."""
     try:
         points = np.asarray(polygon, np.float64).reshape(-1, 2)
-    except (ValueError, TypeError):                    # an odd count, text, nested lists
-        return 0.0
-    if len(points) < 3 or not np.isfinite(points).all():
-        return 0.0
+    except (ValueError, TypeError, OverflowError):     # an odd count, text, mixed lists
+        return None
+    return points if (np.abs(points) <= FARTHEST).all() else None      # NaN is not either
+
+
+def polygon_area(points):
+    """Area of float64 [P, 2] in pixels."""
     x, y = points.T
     return abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2
 
 
-def polygon_problem(polygons, size):
-    """Why polygons cannot be used as they are (a reason of this file), or None."""
-    if not polygons:
-        return DEGENERATE
-    points = np.concatenate([np.reshape(polygon, (-1, 2)) for polygon in polygons]).astype(float)
-    (x1, y1), (x2, y2) = points.min(0), points.max(0)
-    if x2 <= 0 or y2 <= 0 or x1 >= size[1] or y1 >= size[0]:
-        return OUTSIDE
-    return CLIPPED if reaches_outside((x1, y1, x2 - x1, y2 - y1), size) else None
-
-
 def rle_problem(rle, size):
     """Why an RLE cannot be used (a reason of this file), or None."""
-    counts = rle.get("counts")
-    if not counts or not isinstance(counts, (list, str, bytes)):
+    if not rle.get("counts"):
         return NO_SEGMENTATION
-    if list(rle.get("size", ())) != list(size):
+    try:
+        runs = rle_runs(rle, size)
+    except (ValueError, TypeError, OverflowError):     # lists of anything
         return WRONG_RLE
-    if not isinstance(counts, list):
-        return None if coco_mask.area(rle) > 0 else DEGENERATE
-    if sum(counts) != size[0] * size[1]:
-        return WRONG_RLE
-    return None if sum(counts[1::2]) > 0 else DEGENERATE
+    return None if runs[1::2].any() else DEGENERATE
 
 
 def reaches_outside(box, size):
     """Whether a json box (x, y, width, height) leaves the image by more than a pixel."""
-    if not box or len(box) != 4:                       # of no use, and not used
+    if box is None:
         return False
     x, y, width, height = box
     return bool(x < -BORDER or y < -BORDER

@@ -6,12 +6,11 @@ Of the images in the order of their ids, every 4th (the 4th, 8th, ...) goes to m
 to my/train.json.  Categories are copied to both.
 """
 import argparse
-import json
-import os
 
 from tools.cli import run
-from tools.data.coco import read_coco_json
+from tools.data.coco_json import read_coco_json
 from tools.errors import UserError
+from tools.files import write_json
 
 
 def hold_out(content, every):
@@ -38,11 +37,9 @@ def main(argv=None):
     if not 2 <= args.every <= len(content["images"]):
         raise UserError(f"--every {args.every} of {len(content['images'])} images leaves a part "
                         f"empty; expected 2 to {len(content['images'])}")
-    os.makedirs(args.output, exist_ok=True)
     for name, part in zip(("train", "val"), hold_out(content, args.every), strict=True):
         path = f"{args.output}/{name}.json"
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(part, file)
+        write_json(path, part)
         print(f"{path}: {len(part['images'])} images, {len(part['annotations'])} annotations")
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from tools.errors import UserError
 
@@ -38,6 +39,15 @@ def read_image(path, apply_exif=False):
     if image is None:
         raise UserError(f"'{path}' is not an image that OpenCV can read, or it is damaged")
     return image
+
+
+def image_size(path):
+    """(height, width) of the stored pixels, from the head of the file; (0, 0) for no image."""
+    try:
+        with Image.open(path) as image:
+            return image.height, image.width
+    except (OSError, Image.DecompressionBombError):
+        return 0, 0
 
 
 def is_truncated(data):

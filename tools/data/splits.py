@@ -11,7 +11,11 @@ def open_dataset(cfg, split, class_names=None):
     """
     training = split == "train"
     json_path, images = getattr(cfg, f"{split}_json"), getattr(cfg, f"{split}_images")
-    dataset = CocoDataset(json_path, images, cfg.classes_file, cfg.use_empty_images, training)
+    if training:
+        dataset = CocoDataset(json_path, images, cfg.classes_file, training, cfg.empty_images,
+                              cfg.max_broken_images)
+    else:                          # whole: the AP of a part would be another number
+        dataset = CocoDataset(json_path, images, cfg.classes_file, training)
     if class_names is not None and tuple(class_names) != tuple(dataset.class_names):
         raise UserError(f"the classes of {json_path} ({listed(dataset.class_names)}) are not those "
                         f"expected ({listed(class_names)}); give annotations with the same "

@@ -1,0 +1,64 @@
+"""Look at a data set before training: python -m tools.check_dataset --config=N [-o key=value ...].
+
+Prints one page: classes, object sizes against the grids and scale ranges of the config, with a
+proposal for both, and everything that would be skipped, by name.  Exit code 0: all of it would be
+used, 1: something would be skipped, 2: training (for --split val: evaluation) would stop.
+"""
+import logging
+import os
+
+from tools.checking import report
+from tools.checking.fit import fit, propose
+from tools.checking.survey import survey
+from tools.cli import BAD_INPUT, build_parser, load_config, run
+from tools.data.coco import BROKEN, MISSING, CocoDataset
+
+SKIPPED = 1
+
+
+def parse_args(argv=None):
+    parser = build_parser(__doc__)
+    parser.add_argument("--split", choices=("train", "val"), default="train",
+                        help="train_json and train_images, or val_ (default: %(default)s)")
+    parser.add_argument("--pictures", type=int, default=12, metavar="N",
+                        help="images to draw the annotations of (default: %(default)s)")
+    parser.add_argument("--output", metavar="FOLDER",
+                        help="for the pictures, report.txt and problems.txt (default: "
+                             "check_<split> in the run's folder)")
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    cfg = load_config(args)
+    logging.getLogger("tools.data.coco").setLevel(logging.ERROR)       # all of it is in the report
+    training = args.split == "train"
+    dataset = CocoDataset(getattr(cfg, f"{args.split}_json"), getattr(cfg, f"{args.split}_images"),
+                          cfg.classes_file, training, cfg.empty_images, max_broken_images=1.0)
+    found = survey(dataset, cfg)
+    current = fit(found, cfg.num_grids, cfg.scale_ranges, cfg.center_region)
+    folder = args.output or f"{cfg.run_dir}/check_{args.split}"
+    os.makedirs(folder, exist_ok=True)
+    code, verdict = judge(dataset, found, cfg.max_broken_images if training else 0.0)
+    lines = [*report.page(dataset, found, current, propose(found, cfg), cfg), "", verdict]
+    report.write_pictures(dataset, found, args.pictures, folder)
+    report.write_problems(found, f"{folder}/problems.txt")
+    with open(f"{folder}/report.txt", "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+    print(*lines, f"pictures, report.txt and problems.txt (every name): {folder}", sep="\n")
+    return code
+
+
+def judge(dataset, found, max_broken_images):
+    """(exit code, sentence)."""
+    missing, broken = (len(found.problems.get(reason, ())) for reason in (MISSING, BROKEN))
+    if missing > max_broken_images * (len(dataset) + missing) or broken and not max_broken_images:
+        return BAD_INPUT, (f"verdict: a run would stop: {missing} images are missing and {broken} "
+                           f"cannot be used; max_broken_images is {max_broken_images:g} here")
+    if report.loses(found):
+        return SKIPPED, "verdict: a run would go on without what is skipped above"
+    return 0, "verdict: everything can be used"
+
+
+if __name__ == "__main__":
+    run(main)

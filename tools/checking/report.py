@@ -1,0 +1,132 @@
+"""The page that check_dataset prints, and the pictures beside it."""
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from model.instances import Instances
+from tools.checking.survey import middle_short_side
+from tools.data.coco import summaries
+from tools.data.splits import listed
+from tools.errors import UserError
+from tools.inference.visualize import draw
+
+LOSSES = ("(skipped)", "(not learned)")           # how the names of problems end that lose data
+CLASSES_PER_LINE = 3
+SIZE_STEP = 2 ** 0.5                              # of the histogram's bins
+BAR = 40                                          # characters of its longest bar
+WORTHWHILE = 0.01                                 # gain of objects that is worth other settings
+
+
+def page(dataset, found, current, proposed, cfg):
+    """The whole report as lines."""
+    lines = [*overview(dataset, found), "", *classes(dataset, found), "",
+             *sizes(found, cfg), "", *levels(current), "", *advice(current, proposed), ""]
+    return lines + problems(found)
+
+
+def overview(dataset, found):
+    objects, images = len(found), len(dataset)
+    per_image = np.bincount(found.image.astype(int), minlength=max(images, 1))
+    fullest = f", most {per_image.max()} in {dataset.image_info(per_image.argmax())['file_name']}"
+    crowds = dataset.num_crowds
+    return [f"{dataset.path}, images in {dataset.image_dir}",
+            f"{images} images, {objects} objects ({objects / max(images, 1):.1f} per image"
+            f"{fullest if objects else ''}), {dataset.num_classes} classes",
+            f"{crowds} crowd regions ({percent(crowds, crowds + objects)} of the annotations); "
+            f"{dataset.num_empty} images without annotations"]
+
+
+def classes(dataset, found):
+    """Objects and images of every class, several to a line."""
+    entries, without = [], []
+    for index, name in enumerate(dataset.class_names):
+        images = found.image[found.class_index == index]
+        if len(images):
+            entries.append(f"{name[:16]:16s}{len(images):7d} in{len(set(images)):6d}")
+        else:
+            without.append(name)
+    rows = range(0, len(entries), CLASSES_PER_LINE)
+    return ["classes: objects in images",
+            *("  " + "   ".join(entries[row:row + CLASSES_PER_LINE]) for row in rows),
+            *([f"  without objects: {listed(without)}"] if without else [])]
+
+
+def sizes(found, cfg):
+    """A histogram of the object sizes."""
+    lines = [f"sizes: sqrt(box area) in pixels, images resized to {middle_short_side(cfg)} x "
+             f"{cfg.train_max_side} at most (train_short_sides {min(cfg.train_short_sides)} to "
+             f"{max(cfg.train_short_sides)})"]
+    bins = Counter(np.floor(np.log(np.maximum(found.sizes, 1)) / np.log(SIZE_STEP)).astype(int))
+    most = max(bins.values(), default=1)
+    for step in range(min(bins, default=0), max(bins, default=-1) + 1):
+        low, high = SIZE_STEP ** step, SIZE_STEP ** (step + 1)
+        bar = "#" * round(BAR * bins[step] / most)
+        lines.append(f"  {low:5.0f} to {high:5.0f}  {percent(bins[step], len(found)):>7s}  {bar}")
+    return lines
+
+
+def levels(current):
+    """What each level learns with the settings of the config."""
+    total = len(current.learned)
+    lines = ["level  grid  scale range   objects  (one object may be learned by several)"]
+    for level, (grid, (low, high)) in enumerate(zip(current.num_grids, current.scale_ranges,
+                                                    strict=True)):
+        count = current.level_objects[level]
+        lines.append(f"  {level}    {grid:4d}  {low:5d} to {high:<5d}{percent(count, total):>8s}")
+    return lines + outcome(current)
+
+
+def outcome(result):
+    total, unlearned = len(result.learned), np.sum(~result.learned)
+    crowded = np.sum(result.crowded_out)
+    return [f"  learned by no cell: {unlearned} objects ({percent(unlearned, total)}); by none "
+            f"that is theirs alone: {crowded} ({percent(crowded, total)})",
+            f"  positive cells that two objects claim: {100 * result.shared_cells:.1f} %"]
+
+
+def advice(current, proposed):
+    """The proposal with its effect."""
+    gain = current.loss() - proposed.loss()
+    if gain < WORTHWHILE:
+        head = "the settings suit the objects; a proposal all the same:"
+    else:
+        head = f"proposal, better for {100 * gain:.1f} % of the objects:"
+    return [head, f"  -o {proposed.settings()}", *outcome(proposed)]
+
+
+def problems(found):
+    if not found.problems:
+        return ["no problems"]
+    return ["problems", *("  " + line for line in summaries(found.problems))]
+
+
+def loses(found):
+    """Whether something was skipped, rather than only noticed."""
+    return any(reason.endswith(LOSSES) for reason in found.problems)
+
+
+def percent(count, total):
+    return f"{100 * count / max(total, 1):.1f} %"
+
+
+def write_problems(found, path):
+    """Every problem with all its names."""
+    with open(path, "w", encoding="utf-8") as file:
+        for reason, names in found.problems.items():
+            file.write(f"{len(names)} {reason}\n" + "".join(f"  {name}\n" for name in names))
+
+
+def write_pictures(dataset, found, count, folder):
+    """Draw the objects of `count` images, evenly chosen among those with objects."""
+    images = np.unique(found.image.astype(int))
+    places = np.linspace(0, len(images) - 1, min(count, len(images))).round().astype(int)
+    for index in images[places].tolist():
+        masks, _, class_indices = dataset.objects(index)
+        image = dataset.load_image(index)
+        objects = Instances(np.ones(len(masks)), class_indices, [(0, 0, mask) for mask in masks],
+                            image.shape[:2])
+        path = Path(folder) / f"{index:06d}_{Path(dataset.image_info(index)['file_name']).stem}.jpg"
+        if not cv2.imwrite(str(path), draw(image, objects, dataset.class_names, 0.0)):
+            raise UserError(f"cannot write '{path}'")
