@@ -54,6 +54,8 @@ class Base:
     flip_probability = 0.5
     color_distortion = False       # RandomDistort: brightness, contrast, saturation, hue
     random_crop = False            # RandomCrop: minimum-overlap crops around objects
+    jitter_scales = ()             # (0.1, 2.0): large-scale jitter instead of train_short_sides
+    copy_paste_probability = 0.0   # of pasting objects of another image (Simple Copy-Paste)
 
     # -- network -----------------------------------------------------------------------------------
     backbone = "resnet"
@@ -112,7 +114,11 @@ class Base:
     warmup_steps = 1000            # linear, counted within the schedule
     warmup_start = 0.0             # factor of the rate at step 0 (PaddleDetection: 0)
     momentum = 0.9
-    weight_decay = 1e-4            # none on norm parameters
+    weight_decay = 1e-4            # added to the gradient
+    norm_weight_decay = 0.0        # of scales and shifts of norms
+    backbone_decay_factor = 1.0    # both decays, in the backbone
+    stage_lr_factors = (1.0, 1.0, 1.0, 1.0, 1.0)       # stem, res2..res5; not of DCN offsets
+    double_rate_biases = ()        # twice the rate, no decay: "fpn", "head_dcn" (PaddleDetection)
     grad_clip_norm = 0.0           # global norm; 0: off
     ema_decay = 0.0                # 0: off; evaluation and weights then use the averaged weights
     seed = 1

@@ -15,4 +15,5 @@ class Config(Base):
     pixel_std = (1.0, 1.0, 1.0)
     resize_library = "pil"
     backbone_variant = "a"
-    lr_milestones = (28, 33)       # 210000 and 250000 of 270000 iterations
+    lr_milestones = (28, 100 / 3)  # 210000 and 250000 of 270000 iterations
+    warmup_start = 0.01

@@ -1,8 +1,8 @@
 """SOLOv2-Light 512 with deformable convolutions v1."""
-from config.base import Base
+from config.torch_recipe import TorchRecipe
 
 
-class Config(Base):
+class Config(TorchRecipe):
     """SOLOv2-Light R50-DCN-FPN, 3x, 512x852; published mask AP 36.4 (WXinlong).
 
     Deformable convolutions without modulation in res3..res5 and in the last convolution of both

@@ -27,5 +27,7 @@ class Config(Base):
     train_max_side = 852
     test_short_side = 512
     test_max_side = 852
-    lr_milestones = (24, 33)
+    stage_lr_factors = (0.05, 0.05, 0.05, 0.1, 0.15)   # of the distilled (ssld) backbone
+    double_rate_biases = ("fpn", "head_dcn")
+    lr_milestones = (24, 32)       # 180000 and 240000 of 270000 iterations
     ema_decay = 0.9998

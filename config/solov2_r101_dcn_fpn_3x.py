@@ -1,8 +1,8 @@
 """SOLOv2 with R101, deformable everywhere."""
-from config.base import Base
+from config.torch_recipe import TorchRecipe
 
 
-class Config(Base):
+class Config(TorchRecipe):
     """SOLOv2 R101-DCN-FPN, 3x, 800x1333; published mask AP 41.4 (WXinlong), 41.2 (mmdetection).
 
     Modulated deformable convolutions in res3..res5, in both towers and in the mask branch.

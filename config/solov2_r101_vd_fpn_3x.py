@@ -19,6 +19,7 @@ class Config(Base):
     head_dcn_convs = (0, 1, 2, 3)
     mask_dcn = 2
     dcn_bias = True
+    double_rate_biases = ("head_dcn",)
     lr_milestones = (24, 33)
     warmup_steps = 2000
     ema_decay = 0.9998

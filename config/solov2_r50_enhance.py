@@ -7,12 +7,13 @@ class Config(LightVd):
     """SOLOv2-Light R50-vd-DCN of PaddleDetection 2.x, 3x, 512x852; published mask AP 39.0.
 
     Config 2 with deformable convolutions in the mask branch too, a bias in those of the heads, the
-    stem and res2 frozen, and the scale ranges of the large models.  PaddleDetection also learns
-    res2..res5 at 0.05, 0.05, 0.1 and 0.15 of the rate.  Weights: PaddleDetection
-    solov2_r50_enhance_coco.  python eval.py --config=14
+    stem and res2 frozen (their running statistics move all the same), and the scale ranges of the
+    large models.  Weights: PaddleDetection solov2_r50_enhance_coco.  python eval.py --config=14
     """
 
     mask_dcn = 2
     dcn_bias = True
     frozen_stages = 2
     scale_ranges = Base.scale_ranges
+    double_rate_biases = ("head_dcn",)
+    lr_milestones = (24, 33)

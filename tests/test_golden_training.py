@@ -11,16 +11,18 @@ from model.targets import build_targets
 from tests.golden_data import golden, golden_weights, unpack
 from tools.training.optimizer import build_optimizer
 
-NAME = "train__paddledet2__solov2_r50_fpn_3x_coco"
+# The second has rates per stage, double-rate biases and statistics that move, in frozen stages too.
+CONFIGS = {"paddledet2__solov2_r50_fpn_3x_coco": "solov2_r50_fpn_8gpu_3x",
+           "paddledet2__solov2_r50_enhance_coco": "solov2_r50_enhance"}
 
 
-@pytest.fixture(scope="module")
-def run():
+@pytest.fixture(scope="module", params=CONFIGS)
+def run(request):
     """(data, {official: our name}, model after one step, losses, gradients, weights before)."""
-    data = golden(NAME)
-    arrays = golden_weights(NAME.removeprefix("train__"))
+    data = golden(f"train__{request.param}")
+    arrays = golden_weights(request.param)
     ours = PPDET.to_ours(arrays)
-    cfg = get_config(0)
+    cfg = get_config(CONFIGS[request.param], drop_block=False)
     model = build_solov2(cfg)
     model.set_state_dict({ours[name]: array for name, array in arrays.items() if name in ours})
     model.train()
@@ -54,7 +56,8 @@ def test_what_is_trained_and_every_gradient_norm(run):
             continue
         assert (ours[name] in gradients) == bool(trainable), name
         if trainable:
-            assert np.linalg.norm(gradients[ours[name]]) == pytest.approx(norm, rel=1e-3), name
+            rel = 5e-3 if "offset" in name else 1e-3       # bilinear sampling has kinks
+            assert np.linalg.norm(gradients[ours[name]]) == pytest.approx(norm, rel=rel), name
 
 
 def test_one_step_changes_every_parameter_as_there(run):
@@ -69,11 +72,11 @@ def test_one_step_changes_every_parameter_as_there(run):
             np.testing.assert_allclose(after[name].numpy(), data[key], rtol=1e-4, atol=1e-6)
 
 
-def test_running_statistics_stay(run):
+def test_running_statistics(run):
     data, ours, model, _, _, _ = run
     state = model.state_dict()
     keys = [key for key in data.files if key.startswith("statistics_after.")]
     assert keys
     for key in keys:
         name = ours[key.removeprefix("statistics_after.")]
-        np.testing.assert_allclose(state[name].numpy(), data[key], rtol=1e-6)
+        np.testing.assert_allclose(state[name].numpy(), data[key], rtol=1e-6, atol=1e-7)

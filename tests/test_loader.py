@@ -17,7 +17,8 @@ SETTINGS = {
     "batch_size": 4, "seed": 3, "shuffle": True, "num_workers": 0, "size_divisor": 32,
     "num_grids": NUM_GRIDS, "scale_ranges": ((1, 24), (16, 64), (48, 256)), "center_region": 0.2,
     "train_short_sides": (48, 64), "train_max_side": 96, "flip_probability": 0.5,
-    "color_distortion": True, "random_crop": True, "resize_library": "cv2",
+    "color_distortion": True, "random_crop": True, "jitter_scales": (),
+    "copy_paste_probability": 0.0, "resize_library": "cv2",
     "resized_size_rule": "round", "channel_order": "rgb", "pixel_mean": (120.0, 120.0, 120.0),
     "pixel_std": (60.0, 60.0, 60.0)}
 
@@ -69,6 +70,16 @@ def test_shapes_and_types(dataset):
 
 def test_workers_do_not_change_the_batches(dataset):
     assert_same(batches(dataset, num_workers=2), batches(dataset))
+
+
+def test_pasted_objects_depend_on_the_item_alone(dataset):
+    plain, pasted = batches(dataset), batches(dataset, copy_paste_probability=1.0)
+    assert_same(batches(dataset, copy_paste_probability=1.0, num_workers=2, start=3), pasted[3:])
+    for batch, other in zip(plain, pasted, strict=True):
+        np.testing.assert_array_equal(batch["image_ids"], other["image_ids"])
+        assert batch["images"].shape == other["images"].shape          # the host keeps its size
+    assert any(np.any(batch["images"] != other["images"])
+               for batch, other in zip(plain, pasted, strict=True))
 
 
 def test_resuming_gives_what_an_uninterrupted_run_reads(dataset):

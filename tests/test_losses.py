@@ -1,15 +1,38 @@
 """Losses by hand, against slow formulas, and without any object."""
 import numpy as np
 import paddle
+import paddle.nn.functional as F
 import pytest
 
-from model.losses import category_loss, dice_loss, solov2_loss
+from model import losses
+from model.losses import category_loss, dice_loss, flatten_cells, solov2_loss
 
 
 def test_dice_by_hand():
-    probs = paddle.to_tensor([[1.0, 1.0, 0.0, 0.0]])
-    masks = paddle.to_tensor([[1.0, 0.0, 0.0, 0.0]])
-    assert float(dice_loss(probs, masks)[0]) == pytest.approx(1 - 2 * 1 / (2.001 + 1.001))
+    logits = paddle.to_tensor([[50.0, 50.0, -50.0, -50.0]] * 2)              # probabilities 1 1 0 0
+    masks = paddle.to_tensor([[1.0, 0.0, 0.0, 0.0], [0.0] * 4])
+    loss, gradient = dice_loss(logits, masks)
+    assert loss.tolist() == pytest.approx([1 - 2 * 1 / (2.001 + 1.001), 0])
+    np.testing.assert_allclose(gradient.numpy(), 0, atol=1e-9)              # flat sigmoid; no mask
+
+
+@pytest.mark.parametrize("elements", [1, 40, 1 << 24])
+def test_mask_gradient_in_chunks_is_that_of_autograd(monkeypatch, elements):
+    monkeypatch.setattr(losses, "CHUNK_ELEMENTS", elements)
+    outputs, targets = outputs_and_targets((5, 4))
+    solov2_loss(outputs, targets, [5, 4])["mask"].backward()
+    ours = [level.grad.numpy() for level in (*outputs["kernels"], outputs["mask_features"])]
+    outputs, targets = outputs_and_targets((5, 4))
+    kernels = paddle.gather(flatten_cells(outputs["kernels"]), targets["cells"])
+    features = outputs["mask_features"].flatten(2)
+    probs = F.sigmoid(paddle.concat([kernels[:5] @ features[0], kernels[5:] @ features[1]]))
+    masks = paddle.gather(targets["object_masks"], targets["cell_masks"]).flatten(1)
+    masks = masks.astype("float32")
+    dice = 2 * (probs * masks).sum(1) / ((probs ** 2).sum(1) + masks.sum(1) + 0.002)
+    present = masks.sum(1) > 0
+    (3 * (1 - dice)[present].mean()).backward()
+    for gradient, level in zip(ours, (*outputs["kernels"], outputs["mask_features"]), strict=True):
+        np.testing.assert_allclose(gradient, level.grad.numpy(), rtol=1e-4, atol=1e-7)
 
 
 def test_focal_by_hand():
@@ -22,7 +45,8 @@ def test_focal_by_hand():
                 expected -= 0.25 * (1 - p) ** 2 * np.log(p)
             else:
                 expected -= 0.75 * p ** 2 * np.log(1 - p)
-    loss = category_loss(paddle.to_tensor(logits), paddle.to_tensor(targets), 0.25, 2.0)
+    loss = category_loss(paddle.to_tensor(logits), paddle.to_tensor(targets), paddle.ones([]), 0.25,
+                         2.0)
     assert float(loss) == pytest.approx(expected / 2, rel=1e-5)          # one positive cell, plus 1
 
 
@@ -54,24 +78,24 @@ def test_mask_loss_equals_a_loop_over_the_pairs():
     kernels = np.concatenate([level.numpy().reshape(2, 4, -1) for level in outputs["kernels"]],
                              axis=2)                                                # [N, E, T]
     features = outputs["mask_features"].numpy()
-    losses = []
+    expected = []
     for cell, owner in zip(targets["cells"].numpy(), targets["cell_masks"].numpy(), strict=True):
         image, place = divmod(int(cell), 13)
         mask = targets["object_masks"].numpy()[owner].astype(float)
         if mask.sum():
             prob = 1 / (1 + np.exp(-np.tensordot(kernels[image, :, place], features[image], 1)))
-            losses.append(1 - 2 * (prob * mask).sum() / ((prob ** 2).sum() + mask.sum() + 0.002))
+            expected.append(1 - 2 * (prob * mask).sum() / ((prob ** 2).sum() + mask.sum() + 0.002))
     ours = solov2_loss(outputs, targets, [5, 4])["mask"]
-    assert 0 < len(losses) < 9 and float(ours) == pytest.approx(3 * np.mean(losses), rel=1e-5)
+    assert 0 < len(expected) < 9 and float(ours) == pytest.approx(3 * np.mean(expected), rel=1e-5)
 
 
 @pytest.mark.parametrize("rows", [(0, 0), (0, 3)])
 def test_images_without_objects_keep_the_gradient(rows):
     outputs, targets = outputs_and_targets(rows)
-    losses = solov2_loss(outputs, targets, list(rows))
-    (losses["mask"] + losses["category"]).backward()
+    found = solov2_loss(outputs, targets, list(rows))
+    (found["mask"] + found["category"]).backward()
     if rows == (0, 0):
-        assert float(losses["mask"]) == 0
+        assert float(found["mask"]) == 0
     for tensor in [*outputs["kernels"], outputs["mask_features"], *outputs["category_logits"]]:
         assert tensor.grad is not None and np.isfinite(tensor.grad.numpy()).all()
     assert any(np.abs(level.grad.numpy()).sum() > 0 for level in outputs["category_logits"])

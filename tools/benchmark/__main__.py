@@ -1,4 +1,7 @@
-"""Benchmarks: python -m tools.benchmark train [--config N] [--batch-size 8] [--size 256 256]."""
+"""Benchmarks: python -m tools.benchmark train [--config N] [--batch-size 8] [--size 256 256].
+
+The time and the memory of the largest batch of a run: --batch-size 1 --size 800 1344 --objects 300.
+"""
 from tools.runtime import configure, describe
 
 configure()
@@ -8,10 +11,15 @@ import os
 import subprocess
 import sys
 
+try:
+    import resource
+except ImportError:                    # Windows
+    resource = None
+
 import numpy as np
 import paddle
 
-from tools.benchmark.train_step import time_steps
+from tools.benchmark.train_step import sgemm_rate, time_steps
 from tools.cli import build_parser, load_config, run
 from tools.runtime import MKL_PATH, THREADS, resolve_device
 
@@ -24,6 +32,7 @@ def parse_args(argv):
     parser.add_argument("--batch-size", type=int, default=8, help="images per step")
     parser.add_argument("--size", type=int, nargs=2, default=(256, 256), metavar=("H", "W"),
                         help="pixels, multiples of 32")
+    parser.add_argument("--objects", type=int, default=8, help="per image")
     parser.add_argument("--steps", type=int, default=10, help="counted steps, after two others")
     parser.add_argument("--json", action="store_true", help="print the medians as json only")
     parser.add_argument("--compare-runtime", type=int, nargs="?", const=3, metavar="ROUNDS",
@@ -37,16 +46,26 @@ def main(argv=None):
         return compare_runtime(args.compare_runtime, argv or sys.argv[1:])
     cfg = load_config(args)
     paddle.set_device(resolve_device(args.device))
-    times = time_steps(cfg, args.batch_size, tuple(args.size), args.steps)
+    times, operations = time_steps(cfg, args.batch_size, tuple(args.size), args.steps,
+                                   args.objects)
     if args.json:
         print(json.dumps({part: float(np.median(seconds)) for part, seconds in times.items()}))
         return 0
     print(describe(args.device))
     print(f"config {cfg.name}, batch {args.batch_size}, {args.size[0]}x{args.size[1]}, "
-          f"{args.steps} steps")
+          f"{args.objects} objects per image, {args.steps} steps")
     for part, seconds in times.items():
         print(f"{part:10s} median {np.median(seconds):7.3f} s   "
               f"p90 {np.percentile(seconds, 90):7.3f} s")
+    print("(data and targets are the reader processes' work, not part of the step)")
+    rate, step_rate = sgemm_rate(), sum(operations.values()) / np.median(times["step"])
+    print(f"convolutions: {operations['forward'] / 1e9:.0f} GFLOP forward, "
+          f"{operations['backward'] / 1e9:.0f} backward; {step_rate / 1e9:.0f} GFLOP/s, "
+          f"{step_rate / rate:.0%} of the {rate / 1e9:.0f} of numpy's sgemm")
+    if resource:
+        unit = 1 if sys.platform == "darwin" else 1 << 10
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        print(f"highest memory of this process: {peak / 1e9:.2f} GB")
     return 0
 
 

@@ -1,21 +1,27 @@
-"""Time of a training step on random images and objects: forward, loss, backward, update."""
+"""Time of a training step on random images and objects, part by part, and its arithmetic."""
 import time
 
 import numpy as np
 import paddle
+import paddle.nn as nn
 
+from model.layers import DeformConv
 from model.losses import solov2_loss
 from model.solov2 import build_solov2
 from model.targets import build_targets
+from tools.data.augment import train_transforms
+from tools.data.transforms import pad_to_divisor
 from tools.runtime import synchronize
-from tools.training.loop import TARGET_TENSORS
+from tools.training.gradients import TARGET_TENSORS
 from tools.training.optimizer import build_optimizer
 
-PARTS = ("targets", "forward", "loss", "backward", "update")
+LOADER_PARTS = ("data", "targets")     # in training, the reader processes do these meanwhile
+STEP_PARTS = ("forward", "loss", "backward", "update")
+WARM_UP = 2                            # steps that are not counted
 
 
-def random_objects(rng, size, count):
-    """(masks bool [I, H, W], boxes [I, 4], class indices [I]) of `count` rectangles."""
+def random_sample(rng, size, count):
+    """A training sample (see transforms.py) of noise and `count` rectangles; (height, width)."""
     height, width = size
     masks, boxes = np.zeros((count, height, width), bool), np.zeros((count, 4), np.float32)
     for mask, box in zip(masks, boxes, strict=True):
@@ -23,44 +29,113 @@ def random_objects(rng, size, count):
         top, left = rng.integers(0, height - h), rng.integers(0, width - w)
         mask[top:top + h, left:left + w] = True
         box[:] = left, top, left + w, top + h
-    return masks, boxes, np.zeros(count, np.int64)
+    return {"image": rng.integers(0, 256, (height, width, 3), np.uint8), "masks": masks,
+            "boxes": boxes, "class_indices": np.zeros(count, np.int64)}
+
+
+class TrainStep:
+    """A model, its optimizer and a batch of noise of `size` that it can be trained on.
+
+    The images are read at 4/5 of that size and enlarged.
+    """
+
+    def __init__(self, cfg, batch_size, size, objects_per_image):
+        self.cfg = cfg.replace(train_short_sides=(min(size),), train_max_side=max(size))
+        self.rng, self.transform = np.random.default_rng(0), train_transforms(self.cfg)
+        source = [side * 4 // 5 for side in size]
+        self.samples = [random_sample(self.rng, source, objects_per_image)
+                        for _ in range(batch_size)]
+        paddle.seed(0)
+        self.model = build_solov2(cfg)
+        self.model.train()
+        self.optimizer = build_optimizer(cfg, self.model)
+        self.optimizer.set_lr(1e-6)
+
+    def run(self):
+        """{part: seconds} of one step."""
+        clock, cfg = Clock(), self.cfg
+        samples = [self.transform(sample, self.rng) for sample in self.samples]
+        images = pad_to_divisor([s["image"].transpose(2, 0, 1) for s in samples], cfg.size_divisor)
+        clock.mark("data")
+        objects = [(s["masks"], s["boxes"], s["class_indices"]) for s in samples]
+        targets = build_targets(objects, images.shape[2:], cfg.num_grids, cfg.scale_ranges,
+                                cfg.center_region)
+        clock.mark("targets")
+        rows = np.bincount(targets["object_images"][targets["cell_masks"]],
+                           minlength=len(samples)).tolist()
+        tensors = {key: paddle.to_tensor(targets[key]) for key in TARGET_TENSORS}
+        images = paddle.to_tensor(images)
+        clock.restart()
+        outputs = self.model(images)
+        clock.mark("forward")
+        losses = solov2_loss(outputs, tensors, rows)
+        loss = losses["mask"] + losses["category"]
+        clock.mark("loss")
+        loss.backward()
+        clock.mark("backward")
+        self.optimizer.step()
+        self.optimizer.clear_grad()
+        clock.mark("update")
+        return clock.seconds
+
+
+class Clock:
+    """Seconds between marks, with the device's work finished at each."""
+
+    def __init__(self):
+        self.seconds = {}
+        self.restart()
+
+    def restart(self):
+        synchronize()
+        self.last = time.perf_counter()
+
+    def mark(self, part):
+        synchronize()
+        now = time.perf_counter()
+        self.seconds[part], self.last = now - self.last, now
 
 
 def time_steps(cfg, batch_size, size, steps, objects_per_image=8):
-    """{part: seconds [steps]} of training steps after two uncounted ones; "step" is the whole."""
-    rng = np.random.default_rng(0)
-    paddle.seed(0)
-    model = build_solov2(cfg)
-    model.train()
-    optimizer = build_optimizer(cfg, model)
-    optimizer.set_lr(1e-6)
-    images = paddle.to_tensor(rng.standard_normal((batch_size, 3, *size)).astype(np.float32))
-    objects = [random_objects(rng, size, objects_per_image) for _ in range(batch_size)]
-    records = [one_step(cfg, model, optimizer, images, objects, size) for _ in range(steps + 2)][2:]
-    times = {part: [record[index] for record in records] for index, part in enumerate(PARTS)}
-    return {**times, "step": [sum(record) for record in records]}
+    """({part: seconds [steps]}, {"forward", "backward": floating-point operations}).
+
+    "step" is the sum of STEP_PARTS.
+    """
+    step = TrainStep(cfg, batch_size, size, objects_per_image)
+    operations = count_operations(step.model, step.run)
+    records = [step.run() for _ in range(steps + WARM_UP - 1)][WARM_UP - 1:]
+    times = {part: [record[part] for record in records] for part in LOADER_PARTS + STEP_PARTS}
+    times["step"] = [sum(record[part] for part in STEP_PARTS) for record in records]
+    return times, operations
 
 
-def one_step(cfg, model, optimizer, images, objects, size):
-    """Seconds of each of PARTS."""
-    marks = [time.perf_counter()]
-    targets = build_targets(objects, size, cfg.num_grids, cfg.scale_ranges, cfg.center_region)
-    rows = np.bincount(targets["object_images"][targets["cell_masks"]],
-                       minlength=len(objects)).tolist()
-    marks.append(time.perf_counter())
-    outputs = model(images)
-    synchronize()
-    marks.append(time.perf_counter())
-    tensors = {key: paddle.to_tensor(targets[key]) for key in TARGET_TENSORS}
-    losses = solov2_loss(outputs, tensors, rows)
-    loss = losses["mask"] + losses["category"]
-    synchronize()
-    marks.append(time.perf_counter())
-    loss.backward()
-    synchronize()
-    marks.append(time.perf_counter())
-    optimizer.step()
-    optimizer.clear_grad()
-    synchronize()
-    marks.append(time.perf_counter())
-    return np.diff(marks).tolist()
+def count_operations(model, run):
+    """Floating-point operations of the convolutions in one call of `run`, 2 per multiply-add.
+
+    The backward pass has a product for each weight that learns and one for each input that needs a
+    gradient, so that frozen stages count once and without one.
+    """
+    operations = {"forward": 0, "backward": 0}
+
+    def count(layer, inputs, output):
+        products = 2 * int(np.prod(output.shape)) * int(np.prod(layer.weight.shape[1:]))
+        operations["forward"] += products
+        operations["backward"] += products * ((not layer.weight.stop_gradient)
+                                              + (not inputs[0].stop_gradient))
+
+    hooks = [layer.register_forward_post_hook(count) for layer in model.sublayers()
+             if isinstance(layer, (nn.Conv2D, DeformConv))]
+    run()
+    for hook in hooks:
+        hook.remove()
+    return operations
+
+
+def sgemm_rate(size=2048, repeats=5):
+    """Floating-point operations per second of numpy's float32 matrix product: the best of some."""
+    matrix, best = np.ones((size, size), np.float32), np.inf
+    for _ in range(repeats):
+        started = time.perf_counter()
+        matrix @ matrix
+        best = min(best, time.perf_counter() - started)
+    return 2 * size ** 3 / best

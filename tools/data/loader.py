@@ -15,7 +15,8 @@ import numpy as np
 import paddle
 
 from model.targets import build_targets
-from tools.data.transforms import pad_to_divisor, train_transforms
+from tools.data.augment import paste_objects, train_transforms
+from tools.data.transforms import pad_to_divisor
 from tools.errors import UserError
 
 PREFETCH = 2                    # batches that each worker holds ready
@@ -66,17 +67,22 @@ class TrainingSamples(paddle.io.Dataset):
         super().__init__()
         self.dataset, self.seed = dataset, cfg.seed
         self.transform = train_transforms(cfg)
+        self.paste_probability = cfg.copy_paste_probability
 
     def __len__(self):
         return len(self.dataset)
 
     def __getitem__(self, item):
         epoch, index = item
+        rng = np.random.default_rng([self.seed, epoch, index])
         try:
-            sample = read_sample(self.dataset, index)
+            sample = self.transform(read_sample(self.dataset, index), rng)
+            if self.paste_probability and rng.random() < self.paste_probability:
+                other = read_sample(self.dataset, int(rng.integers(len(self))))
+                sample = paste_objects(sample, self.transform(other, rng), rng)
         except UserError as error:
             return error
-        return self.transform(sample, np.random.default_rng([self.seed, epoch, index]))
+        return sample
 
 
 def read_sample(dataset, index):

@@ -1,6 +1,13 @@
-"""SGD with momentum, decay groups, and the learning-rate schedule."""
+"""SGD with momentum, the rate and decay of each parameter, and the learning-rate schedule."""
+import re
+
 import paddle
 import paddle.nn as nn
+
+NORMS = (nn.GroupNorm, nn.BatchNorm2D, nn.SyncBatchNorm)
+# Where PaddleDetection doubles the rate of biases and does not decay them.
+DOUBLED_BIASES = {"fpn": r"fpn\..*\.bias$",
+                  "head_dcn": r"(head|mask_feature)\..*\.conv\.(offset\.)?bias$"}
 
 
 def schedule_steps(cfg, images_per_epoch):
@@ -24,23 +31,45 @@ def learning_rate_at(cfg, step, num_steps):
 
 
 def norm_parameter_names(model):
-    """Names of the parameters of norm layers, which are not decayed."""
-    return {parameter.name for layer in model.sublayers()
-            if isinstance(layer, (nn.GroupNorm, nn.BatchNorm2D))
+    """Names of the scales and shifts of norm layers."""
+    return {parameter.name for layer in model.sublayers() if isinstance(layer, NORMS)
             for parameter in layer.parameters(include_sublayers=False)}
 
 
-def build_optimizer(cfg, model):
-    """Momentum over the trainable parameters, with weight decay on all but the norms.
+def parameter_rules(cfg, model):
+    """{name: (factor of the learning rate, weight decay)} of the parameters that are trained.
 
-    The decay is coupled, that is, added to the gradient.
+    Sources: PaddleDetection's ParamAttr of each layer; mmdetection and AdelaiDet for their configs.
     """
-    norms = norm_parameter_names(model)
-    trainable = [p for p in model.parameters() if not p.stop_gradient]
-    decayed = [p for p in trainable if p.name not in norms]
-    undecayed = [p for p in trainable if p.name in norms]
-    groups = [{"params": decayed, "weight_decay": cfg.weight_decay},
-              {"params": undecayed, "weight_decay": 0.0}]
+    norms, rules = norm_parameter_names(model), {}
+    factors = {parameter.name: factor
+               for stage, factor in zip(model.backbone.stages(), cfg.stage_lr_factors, strict=True)
+               for parameter in stage.parameters()}
+    for name, parameter in model.named_parameters():
+        if any(re.match(DOUBLED_BIASES[kind], name) for kind in cfg.double_rate_biases):
+            rules[name] = 2.0, 0.0
+        else:
+            decay = cfg.norm_weight_decay if parameter.name in norms else cfg.weight_decay
+            if parameter.name in factors:
+                decay *= cfg.backbone_decay_factor
+            # What a deformable convolution adds is not pretrained and learns at the full rate.
+            rules[name] = (1.0 if ".offset." in name else factors.get(parameter.name, 1.0)), decay
+    return {name: rules[name] for name, parameter in model.named_parameters()
+            if not parameter.stop_gradient}
+
+
+def build_optimizer(cfg, model):
+    """Momentum over the trainable parameters, by `parameter_rules`.
+
+    The decay is coupled, that is, added to the gradient.  The rules are written into the parameters
+    rather than into groups, because Paddle would clip the gradients of each group apart.
+    """
+    rules, trained = parameter_rules(cfg, model), []
+    for name, parameter in model.named_parameters():
+        if name in rules:
+            parameter.optimize_attr["learning_rate"], decay = rules[name]
+            parameter.regularizer = paddle.regularizer.L2Decay(decay)
+            trained.append(parameter)
     clip = nn.ClipGradByGlobalNorm(cfg.grad_clip_norm) if cfg.grad_clip_norm else None
     return paddle.optimizer.Momentum(learning_rate=0.0, momentum=cfg.momentum, grad_clip=clip,
-                                     parameters=[group for group in groups if group["params"]])
+                                     parameters=trained)
