@@ -15,7 +15,7 @@ from convert.paddle_files import read_folder, read_tar
 from convert.rename import ConversionError
 from convert.torch_files import TorchTensor, is_legacy, read_legacy, read_zip
 from tools.pickle_machine import UnsafePickle
-from tools.safe_pickle import NUMPY, read
+from tools.safe_pickle import NUMPY, check_tail, read
 from tools.training.checkpoint import INPUT_SETTINGS, META
 
 WRAPPERS = ("state_dict", "model")           # in this order: detectron2 has "model", mmcv the first
@@ -79,8 +79,9 @@ def read_data(path, data, sha256):
                               ".pdparams, .pth, .pkl or .tar file, or a folder of variables")
     if is_legacy(data):
         return torch_source(path, "torch stream", sha256, *read_legacy(data))
-    content, _ = read(data, PDPARAMS)
+    content, position = read(data, PDPARAMS)
     if isinstance(content, dict) and isinstance(content.get(META), str):
+        check_tail(data, position)
         return own_source(path, sha256, content)
     tensors, extras, class_names = unwrap(content, (np.ndarray, tuple))
     arrays = {name: named_array(name, value) for name, value in tensors.items()}

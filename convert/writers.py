@@ -8,7 +8,7 @@ import zipfile
 
 import numpy as np
 
-from tools.training.checkpoint import atomic_file
+from tools.files import atomic_file
 
 STORAGES = {"float32": "FloatStorage", "int64": "LongStorage"}
 

@@ -1,8 +1,10 @@
 """Reads pickles that hold plain data and numpy arrays, and refuses everything else.
 
 The only reader of weights files and checkpoints: `pickle.load` and `paddle.load` execute what a
-file of somebody else tells them to.
+file of somebody else tells them to.  Behind the pickle our own files hold its checksum, b"sha256:"
+and the 32 bytes, which other readers of pickles do not look at.
 """
+import hashlib
 import math
 from pathlib import Path
 
@@ -128,16 +130,40 @@ def read(data, constructors=NUMPY, persistent=None, leaves=(), position=0):
     return result, machine.position
 
 
+class HashingFile:
+    """Writes through to a binary file; `tail()` is the checksum that belongs behind a pickle."""
+
+    def __init__(self, file):
+        self.file, self.digest = file, hashlib.sha256()
+
+    def write(self, data):
+        self.digest.update(data)
+        return self.file.write(data)
+
+    def tail(self):
+        return b"sha256:" + self.digest.digest()
+
+
+def check_tail(data, position):
+    """UnsafePickle unless what follows the pickle is its checksum, or nothing (older files)."""
+    view = memoryview(data)
+    expected = b"sha256:" + hashlib.sha256(view[:position]).digest()
+    if len(view) > position and view[position:] != expected:
+        raise UnsafePickle("its checksum is wrong, so bytes of it have changed or are missing")
+
+
 def load(file):
     """The object pickled in a file (path or binary file).  Raises UnsafePickle, a UserError.
 
     Allowed: dict (keys str, int, None), list, tuple, text, bytes, numbers, None, numpy arrays of
-    numbers.  An OrderedDict becomes a dict.
+    numbers.  An OrderedDict becomes a dict.  Nothing but its checksum may follow the pickle.
     """
     data = file.read() if hasattr(file, "read") else Path(file).read_bytes()
     name = getattr(file, "name", "the file") if hasattr(file, "read") else file
     try:
-        return read(data)[0]
+        result, position = read(data)
+        check_tail(data, position)
+        return result
     except UnsafePickle as error:
         raise UnsafePickle(f"'{name}' is damaged or not a checkpoint: {error}; fetch or convert it "
                            "again") from None

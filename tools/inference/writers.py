@@ -1,12 +1,11 @@
 """Results on disk: drawn images beside each other without collisions, COCO json; all atomic."""
-import json
 import os
-import threading
 from pathlib import Path
 
 import cv2
 
 from tools.errors import UserError
+from tools.files import atomic_file, write_json
 from tools.inference.visualize import draw
 
 WRITABLE_SUFFIXES = (".bmp", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -86,24 +85,8 @@ def write_image(path, image):
         raise UserError(f"OpenCV cannot write '{path}': {error}") from error
     if not written:
         raise UserError(f"OpenCV cannot write an image of shape {image.shape} as '{path}'")
-    write_bytes(path, encoded.tobytes())
-
-
-def write_json(path, content):
-    """Write JSON-serialisable `content`.  Raises UserError naming the file."""
-    write_bytes(path, json.dumps(content).encode())
-
-
-def write_bytes(path, content):
-    """Write a file so that it is never seen half-written; makes its folder.  Raises UserError."""
-    path = Path(path)
-    temporary = make_folder(path.parent) / f".{os.getpid()}-{threading.get_ident()}.tmp"
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UserError(f"cannot write '{path}': {error}") from error
+    with atomic_file(path, durable=False) as file:         # it can be drawn again
+        file.write(encoded)
 
 
 def make_folder(path):

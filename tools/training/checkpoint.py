@@ -4,7 +4,6 @@ A weights file is a pickled {parameter name: float32 array} plus one entry `META
 says what the weights are for (config, class names, source, input settings).  A checkpoint adds the
 state of a run.
 """
-import contextlib
 import json
 import os
 import pickle
@@ -13,6 +12,7 @@ import numpy as np
 
 from tools import safe_pickle
 from tools.errors import UserError
+from tools.files import atomic_file
 from tools.training.misfit import compare
 
 META = "meta@@"
@@ -25,34 +25,14 @@ NETWORK_SETTINGS = ("backbone", "backbone_depth", "backbone_variant", "backbone_
                     "mask_dcn", "dcn_bias", "norm_groups")
 
 
-@contextlib.contextmanager
-def atomic_file(path):
-    """A binary file that becomes `path` when the block ends well, and vanishes otherwise.
-
-    A kill or a full disk leaves the old file whole.  UserError if it cannot be written.
-    """
-    temporary = f"{path}.tmp"
-    try:
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        with open(temporary, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(f"cannot write '{path}': {error.strerror}; "
-                        "what was there before is unchanged") from None
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
-
-
 def write_pickle(path, content):
-    """Pickle containers and arrays to `path`, atomically."""
+    """Pickle containers and arrays to `path`, atomically, and their checksum (safe_pickle.py)."""
     with atomic_file(path) as file:
-        pickler = pickle.Pickler(file, protocol=4)
+        hashing = safe_pickle.HashingFile(file)
+        pickler = pickle.Pickler(hashing, protocol=4)
         pickler.fast = True                # no memo, which would hold a copy of every array
         pickler.dump(content)
+        file.write(hashing.tail())
 
 
 def to_arrays(state_dict):
