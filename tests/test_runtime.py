@@ -22,6 +22,22 @@ def test_only_what_the_user_left_open(environ, amd, expected):
     assert runtime.missing_settings(environ, 6, amd) == expected
 
 
+TWO_HERE = {"PADDLE_CURRENT_ENDPOINT": "10.0.0.1:6070",
+            "PADDLE_TRAINER_ENDPOINTS": "10.0.0.1:6070,10.0.0.1:6071,10.0.0.2:6070"}
+
+
+@pytest.mark.parametrize("threads, expected", [("", "3"), ("1", "3"), ("4", None)])
+def test_processes_share_the_cores(threads, expected):
+    """The launcher writes 1 where nothing was set; another number is the user's."""
+    wanted = runtime.missing_settings({**TWO_HERE, "OMP_NUM_THREADS": threads}, 6, False)
+    assert wanted.get("OMP_NUM_THREADS") == expected
+
+
+def test_local_processes():
+    assert runtime.local_processes(TWO_HERE) == 2 and runtime.local_processes({}) == 1
+    assert runtime.missing_settings(TWO_HERE, 1, False) == {"OMP_NUM_THREADS": "1"}
+
+
 @pytest.mark.parametrize("files, cores", [
     ({"cpu.max": "150000 100000\n"}, 1.5), ({"cpu.max": "max 100000\n"}, 0.0), ({}, 0.0),
     ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 0.0),

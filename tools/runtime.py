@@ -3,7 +3,8 @@
 Paddle reads two environment variables only while it loads, and has poor defaults for both:
 without OMP_NUM_THREADS its CPU kernels run on one thread, and without MKL_DEBUG_CPU_TYPE=5 its
 bundled MKL takes a slow path on AMD processors (a 3x3 convolution: 24 -> 97 GFLOP/s on two cores).
-A value that the user has set is never replaced.
+A value that the user has set is never replaced, but for one: paddle.distributed.launch hands
+OMP_NUM_THREADS=1 to its processes where the user had set none, which looks the same as a user's 1.
 """
 import contextlib
 import functools
@@ -39,11 +40,24 @@ def configure():
 
 
 def missing_settings(environ, cores, amd):
-    """{variable: value} of the settings that `environ` does not hold yet."""
-    wanted = {THREADS: str(cores)}
+    """{variable: value} of the settings that `environ` does not hold yet.
+
+    The processes of a launcher share the cores.
+    """
+    processes = local_processes(environ)
+    wanted = {THREADS: str(max(1, cores // processes))}
     if amd:
         wanted[MKL_PATH] = "5"
-    return {name: value for name, value in wanted.items() if not environ.get(name)}
+    from_launcher = {THREADS: "1"} if processes > 1 else {}
+    return {name: value for name, value in wanted.items()
+            if environ.get(name, "") in ("", from_launcher.get(name))}
+
+
+def local_processes(environ):
+    """How many processes paddle.distributed.launch has started on this machine; alone: 1."""
+    host = environ.get("PADDLE_CURRENT_ENDPOINT", "").rpartition(":")[0]
+    endpoints = environ.get("PADDLE_TRAINER_ENDPOINTS", "").split(",")
+    return max(1, sum(endpoint.rpartition(":")[0] == host for endpoint in endpoints))
 
 
 def import_paddle_quietly():
@@ -67,6 +81,8 @@ def describe(device="auto"):
 
     threads = os.environ.get(THREADS, "1")
     parts = [f"{threads} thread{'' if threads == '1' else 's'} ({THREADS})"]
+    if (processes := local_processes(os.environ)) > 1:
+        parts[0] += f" in each of {processes} processes"
     if os.environ.get(MKL_PATH):
         maker = " (AMD)" if is_amd(cpu_vendor()) else ""
         parts.append(f"{MKL_PATH}={os.environ[MKL_PATH]}{maker}")

@@ -7,17 +7,24 @@ from tqdm import tqdm
 from tools.evaluation.coco_eval import evaluate
 from tools.inference.predictor import Predictor
 from tools.inference.writers import coco_results
+from tools.training.distributed import gather, get_rank, get_world_size, is_main, together
 
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 
 
 def predict_dataset(predictor, dataset):
-    """The COCO result dicts (RLE masks, tight boxes) of every image of a CocoDataset, as a list."""
+    """The COCO result dicts (RLE masks, tight boxes) of every image of a CocoDataset, as a list.
+
+    Of several processes each predicts its share of the images, and gets the results of all.
+    """
     results, started = [], time.perf_counter()
-    for index in tqdm(range(len(dataset)), desc="predict", unit="image", disable=None, leave=False):
-        instances = predictor(dataset.load_image(index))
-        image_id = dataset.image_info(index)["image_id"]
-        results += coco_results(instances, image_id, dataset.category_ids)
+    share = range(get_rank(), len(dataset), get_world_size())
+    with together():
+        for index in tqdm(share, desc="predict", unit="image", disable=None, leave=False):
+            instances = predictor(dataset.load_image(index))
+            image_id = dataset.image_info(index)["image_id"]
+            results += coco_results(instances, image_id, dataset.category_ids)
+    results = sum(gather(results), [])
     seconds = time.perf_counter() - started
     print(f"predicted {len(dataset)} images in {seconds:.1f} s "
           f"({len(dataset) / seconds:.2f} images/s), {len(results)} instances", file=sys.stderr)
@@ -25,9 +32,13 @@ def predict_dataset(predictor, dataset):
 
 
 def evaluate_model(cfg, dataset, model):
-    """Mask metrics of a network in training on a CocoDataset: {"segm_AP": ..., ...}."""
+    """Mask metrics of a network in training on a CocoDataset: {"segm_AP": ..., ...}.
+
+    Of several processes only rank 0 gets them, the others {}.
+    """
     predictor = Predictor.from_model(cfg, model, dataset.class_names)
-    metrics = evaluate(dataset, predict_dataset(predictor, dataset))
+    results = predict_dataset(predictor, dataset)
+    metrics = evaluate(dataset, results) if is_main() else {}
     return {key: value for key, value in metrics.items() if not isinstance(value, dict)}
 
 

@@ -14,15 +14,15 @@ class ExponentialMovingAverage:
 
     def __init__(self, model, decay):
         self.model, self.decay, self.updates, self.missing = model, decay, 0, 1.0
-        self.average = {name: paddle.zeros_like(tensor)
-                        for name, tensor in model.state_dict().items()}
+        self.tensors = model.state_dict()            # the model's own tensors, not copies
+        self.average = {name: paddle.zeros_like(tensor) for name, tensor in self.tensors.items()}
 
     @paddle.no_grad()
     def update(self):
-        """Take in the current weights; in-place operations on the device, no host copy."""
+        """Take in the current weights; one in-place operation per tensor, on the device."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        for name, tensor in self.model.state_dict().items():
-            self.average[name].scale_(decay).add_(tensor * (1 - decay))
+        for name, tensor in self.tensors.items():
+            self.average[name].lerp_(tensor, 1 - decay)
         self.updates, self.missing = self.updates + 1, self.missing * decay
 
     @paddle.no_grad()

@@ -1,0 +1,116 @@
+"""One training in several processes: python -m paddle.distributed.launch ... train.py ...
+
+Every process reads its share of each batch and holds the whole model.  The gradients are added up
+by one explicit all_reduce after the backward pass, not by paddle.DataParallel: so the same lines
+serve GPUs (NCCL) and CPUs (Gloo), several backward passes per step, images without objects and
+frozen or unused parameters.  The price is that communication does not overlap the backward pass.
+With a single process every function here returns at once.
+"""
+import contextlib
+import os
+import sys
+import time
+
+import paddle
+import paddle.distributed as dist
+from paddle.distributed import get_rank, get_world_size
+
+from tools.errors import UserError
+from tools.runtime import resolve_device
+
+BACKEND = "PADDLE_DISTRI_BACKEND"     # where the launcher leaves its --backend
+GRACE = 20                            # seconds for the launcher to find the process that died
+
+
+def start(device):
+    """Set the device (as in `resolve_device`) and join the other processes; returns the device.
+
+    Only rank 0 keeps its standard output.  UserError for one GPU asked for by several processes.
+    """
+    several = get_world_size() > 1
+    if several and device == "auto" and os.environ.get(BACKEND) == "gloo":
+        device = "cpu"
+    device = resolve_device(device)
+    if several and device.startswith("gpu:"):
+        raise UserError(f"{get_world_size()} processes cannot share device '{device}'; name the "
+                        "GPUs in the launcher (--gpus 0,1) and leave --device out")
+    paddle.set_device(device)
+    if several:
+        os.environ[BACKEND] = "gloo" if device == "cpu" else "nccl"
+        dist.init_parallel_env()
+        if get_rank() > 0:
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")
+    return device
+
+
+def is_main():
+    """Whether this process writes files, evaluates and speaks: rank 0, or the only one."""
+    return get_rank() == 0
+
+
+def total(tensor):
+    """The sum of a tensor over all processes, on each of them; `tensor` itself may be changed."""
+    if get_world_size() > 1:
+        communicate(dist.all_reduce, tensor)
+    return tensor
+
+
+@paddle.no_grad()
+def total_gradients(parameters):
+    """Replace every gradient by its sum over all processes; their lists must be alike.
+
+    Losses keep the whole graph where there is no object (model/losses.py), so the lists are.
+    """
+    if get_world_size() == 1:
+        return
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    flat = total(paddle.concat([gradient.flatten() for gradient in gradients]))
+    parts = flat.split([gradient.size for gradient in gradients])
+    for gradient, part in zip(gradients, parts, strict=True):
+        paddle.assign(part.reshape(gradient.shape), output=gradient)
+
+
+def gather(value):
+    """[value of rank 0, value of rank 1, ...] of any objects that can be pickled."""
+    if get_world_size() == 1:
+        return [value]
+    values = []
+    communicate(dist.all_gather_object, values, value)
+    return values
+
+
+@contextlib.contextmanager
+def together():
+    """A UserError in this block, of any process, is raised in all of them when all have left it."""
+    error = None
+    try:
+        yield
+    except UserError as failure:
+        error = failure
+    if get_world_size() == 1:
+        if error:
+            raise error
+        return
+    if total(paddle.to_tensor([float(error is not None)])).item():
+        raise UserError("; ".join(filter(None, gather(str(error or "")))))
+
+
+def broadcast(model):
+    """Give every process the weights of rank 0."""
+    if get_world_size() > 1:
+        for tensor in model.state_dict().values():
+            communicate(dist.broadcast, tensor, 0)
+
+
+def communicate(operation, *arguments):
+    """operation(*arguments); if another process is gone, leave it to the launcher to say why.
+
+    The launcher shows the log of one failed process: it must not be that of a mere witness.
+    """
+    try:
+        operation(*arguments)
+    except RuntimeError as error:
+        print(f"rank {get_rank()}: lost another process, see its workerlog ({error})",
+              file=sys.stderr, flush=True)
+        time.sleep(GRACE)
+        raise
