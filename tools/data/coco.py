@@ -143,14 +143,19 @@ class CocoDataset:
 
     def _with_sizes(self, images):
         """The image entries with whole numbers as "height" and "width", else those of the file."""
+        known = []
         for image in images:
             size = [whole_number(image.get(key)) for key in ("height", "width")]
             if None in size or min(size) < 1:
-                path = self.image_dir / image["file_name"]
-                size = image_size(path) if path.is_file() else (0, 0)      # found missing below
-                self.problems.setdefault(SIZE_OF_FILE, []).append(image["file_name"])
-            image["height"], image["width"] = size
-        return images
+                path, name = self.image_dir / image["file_name"], image["file_name"]
+                size = image_size(path)
+                if size is None:
+                    self.note_broken(name, f"image '{path}' has no size in '{self.path}', and its "
+                                     "file none that can be read")
+                    continue
+                self.problems.setdefault(SIZE_OF_FILE, []).append(name)
+            known.append({**image, "height": size[0], "width": size[1]})
+        return known
 
     def _objects_by_image(self, content):
         """({image id: [see `annotations`]}, ids of the images with any annotation of a class)."""

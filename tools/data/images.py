@@ -42,12 +42,12 @@ def read_image(path, apply_exif=False):
 
 
 def image_size(path):
-    """(height, width) of the stored pixels, from the head of the file; (0, 0) for no image."""
+    """(height, width) of the stored pixels, from the head of the file; None for no image."""
     try:
         with Image.open(path) as image:
             return image.height, image.width
     except (OSError, Image.DecompressionBombError):
-        return 0, 0
+        return None
 
 
 def is_truncated(data):
