@@ -1,0 +1,266 @@
+"""What real data sets contain: each case is loaded, or skipped and counted with its name."""
+import json
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from tools.data import coco, coco_json
+from tools.data.coco import CocoDataset, spread
+from tools.data.images import read_image
+from tools.errors import UserError
+from tools.evaluation.coco_eval import evaluate
+
+SQUARE = [2, 2, 6, 2, 6, 6, 2, 6]                      # box (2, 2, 6, 6)
+NAN, INF = float("nan"), float("inf")
+
+
+def square_rle(compressed, size=(20, 30)):
+    """The pixels of SQUARE as an RLE."""
+    mask = np.zeros(size, np.uint8, order="F")
+    mask[2:6, 2:6] = 1
+    rle = coco_mask.encode(mask)
+    if compressed:
+        return {"size": list(size), "counts": rle["counts"].decode()}
+    flat = np.append(mask.ravel(order="F"), 2)
+    edges = np.flatnonzero(np.diff(flat, prepend=0))
+    return {"size": list(size), "counts": np.diff(edges, prepend=0).tolist()}
+
+
+def note(number=1, image_id=1, category_id=3, segmentation=(SQUARE,), **more):
+    segmentation = list(segmentation) if isinstance(segmentation, tuple) else segmentation
+    return {"id": number, "image_id": image_id, "category_id": category_id,
+            "segmentation": segmentation, "iscrowd": 0, **more}
+
+
+def listed(number, name, height=20, width=30):
+    return {"id": number, "file_name": name, "height": height, "width": width}
+
+
+@pytest.fixture
+def make(tmp_path):
+    """make(annotations, images) -> CocoDataset; three grey images of (20, 30) pixels are there."""
+    for name in ("a.png", "b.png", "c.png"):
+        cv2.imwrite(str(tmp_path / name), np.full((20, 30, 3), ord(name[0]), np.uint8))
+
+    def build(annotations, images=None, categories=None, **options):
+        images = images or [listed(1, "a.png"), listed(2, "b.png"), listed(3, "c.png")]
+        categories = categories or [{"id": 7, "name": "pear"}, {"id": 3, "name": "plum"}]
+        (tmp_path / "set.json").write_text(json.dumps(
+            {"images": images, "annotations": annotations, "categories": categories}))
+        return CocoDataset(tmp_path / "set.json", tmp_path, **options)
+    return build
+
+
+def test_polygons_and_both_rles_mix(make):
+    kinds = [(SQUARE,), SQUARE, [[[2, 2], [6, 2], [6, 6], [2, 6]]], square_rle(True),
+             square_rle(False), {**square_rle(False), "size": [20.0, 30.0]},
+             [["2", "2", "6", "2", "6", "6", "2", "6"]]]
+    dataset = make([note(number, segmentation=kind) for number, kind in enumerate(kinds)])
+    masks, boxes, _ = dataset.objects(0)
+    assert len(masks) == len(kinds) and dataset.problems == {}
+    assert (masks == masks[0]).all() and masks[0].sum() == 16
+    np.testing.assert_array_equal(boxes, [[2, 2, 6, 6]] * len(kinds))
+
+
+@pytest.mark.parametrize("iscrowd, crowd", [(1, True), ("1", True), (True, True), (1.0, True),
+                                            (0, False), ("0", False), (None, False), ([], False)])
+@pytest.mark.parametrize("segmentation", [(SQUARE,), square_rle(True), square_rle(False)])
+def test_iscrowd_alone_makes_a_crowd(make, iscrowd, crowd, segmentation):
+    dataset = make([note(1), note(2, segmentation=segmentation, iscrowd=iscrowd)])
+    assert len(dataset.annotations(0)) == (1 if crowd else 2)
+    assert dataset.num_crowds == crowd
+
+
+def test_one_pixel_objects_are_objects(make):
+    one = {"size": [20, 30], "counts": [23, 1, 576]}                # row 3, column 1
+    dataset = make([note(1, segmentation=one), note(2, segmentation=([4, 5, 5, 5, 5, 6, 4, 6],))])
+    masks, boxes, _ = dataset.objects(0)
+    assert masks.sum((1, 2)).tolist() == [1, 1]
+    np.testing.assert_array_equal(boxes, [[1, 3, 2, 4], [4, 5, 5, 6]])
+
+
+@pytest.mark.parametrize("segmentation, reason", [
+    ([[NAN, 2, 6, 2, 6, 6]], coco.NO_NUMBERS), ([[2, 2, INF, 2, 6, 6]], coco.NO_NUMBERS),
+    ([[2, 2, 1e9, 2, 6, 6]], coco.NO_NUMBERS), ([[2, 2, 10 ** 400, 2, 6, 6]], coco.NO_NUMBERS),
+    ([[2, 2, None, 2, 6, 6]], coco.NO_NUMBERS), ([[2, 2, 6, 2, 6]], coco.NO_NUMBERS),
+    ([["a"] * 6], coco.NO_NUMBERS), ([{"x": 1}], coco.NO_NUMBERS), ([[[2], 2]], coco.NO_NUMBERS),
+    ("polygon", coco.NO_SEGMENTATION), (5, coco.NO_SEGMENTATION), (None, coco.NO_SEGMENTATION),
+    ({}, coco.NO_SEGMENTATION), ({"size": [20, 30]}, coco.NO_SEGMENTATION),
+    ({"counts": "abc"}, coco.WRONG_RLE), ({"size": 5, "counts": "abc"}, coco.WRONG_RLE),
+    ({"size": [20, 30], "counts": "zzzz"}, coco.WRONG_RLE),
+    ({"size": [20, 30], "counts": "\u00e9\u00e9"}, coco.WRONG_RLE),
+    ({"size": [20, 30], "counts": 7}, coco.WRONG_RLE),
+    ({"size": [20, 30], "counts": [-5, 605]}, coco.WRONG_RLE),
+    ({"size": [20, 30], "counts": [0, NAN]}, coco.WRONG_RLE),
+    ({"size": [20, 30], "counts": [[0], [600]]}, coco.WRONG_RLE),
+    ({"size": [20, 30], "counts": [{}]}, coco.WRONG_RLE),
+    ({"size": [20, 30], "counts": [600]}, coco.DEGENERATE),
+    ([[2, 2, 6, 6]], coco.DEGENERATE), ([[]], coco.DEGENERATE),
+    ([[31, 2, 40, 2, 40, 9]], coco.OUTSIDE)])
+def test_a_bad_object_is_skipped_and_named(make, segmentation, reason):
+    dataset = make([note(1), note(2, segmentation=segmentation)])
+    assert dataset.problems == {reason: ["annotation 2 of a.png"]}
+    assert len(dataset.objects(0)[0]) == 1
+
+
+@pytest.mark.parametrize("box", [None, 5, [1, 2], [NAN, 0, 1, 1], ["a", 0, 1, 1], [INF, 0, 1, 1]])
+def test_a_bad_box_or_area_does_no_harm(make, box):
+    dataset = make([note(1, bbox=box, area="large")], training=False)
+    found = {"image_id": 1, "category_id": 3, "score": 0.9, "bbox": [2, 2, 4, 4],
+             "segmentation": square_rle(True)}
+    metrics = evaluate(dataset, [found], ("segm", "bbox"))
+    assert metrics["segm_AP"] == metrics["bbox_AP"] == pytest.approx(1)
+
+
+def test_ids_may_be_texts_of_digits_or_floats(make):
+    dataset = make([note(1, image_id="1", category_id="7"), note(2, image_id=2.0, category_id=3.0)],
+                   images=[listed("01", "a.png"), listed(2, "b.png")],
+                   categories=[{"id": "7", "name": "pear"}, {"id": 3.0, "name": 5}])
+    assert dataset.category_ids == (3, 7) and dataset.class_names == ("5", "pear")
+    assert [dataset.objects(index)[2].tolist() for index in range(2)] == [[1], [0]]
+    assert dataset.image_info(0)["image_id"] == 1
+
+
+def test_image_ids_may_be_names(make):
+    dataset = make([note(1, image_id="left")], images=[listed("left", "a.png")])
+    assert dataset.image_info(0)["image_id"] == "left" and len(dataset.annotations(0)) == 1
+
+
+def test_annotations_that_are_none_are_skipped(make):
+    bad = [3, None, [], {"id": 4}, note(5, image_id=None), note(6, category_id=[3]),
+           note(7, image_id={}), note(8, category_id="plum"), note(9, category_id=3.5)]
+    dataset = make([note(1), *bad])
+    assert dataset.problems == {coco_json.MALFORMED: [f"entry {number}" for number in range(1, 10)]}
+    with pytest.raises(UserError, match="no image to use.*9 annotations without a valid"):
+        make(bad)
+
+
+def test_annotation_ids_that_occur_twice_are_named_and_used(make):
+    dataset = make([note(5), note(5, category_id=7), note(None), note(None)])
+    assert len(dataset.objects(0)[0]) == 4
+    assert dataset.problems[coco_json.SAME_ID][0] == "annotation 5"
+
+
+def test_an_image_listed_twice_counts_once_but_one_id_for_two_files_stops(make):
+    images = [listed(1, "a.png"), listed(1, "a.png"), listed(2, "b.png")]
+    dataset = make([note(1), note(2, image_id=2)], images)
+    assert len(dataset) == 2 and dataset.problems == {coco_json.LISTED_TWICE: ["a.png"]}
+    with pytest.raises(UserError, match="id 1 2 times in 'images'"):
+        make([note()], [listed(1, "a.png"), listed(1, "b.png")])
+
+
+@pytest.mark.parametrize("height, width", [
+    (None, 30), ("tall", 30), (NAN, 30), (INF, 30), (0, 30), (-20, 30), (20.5, 30), ([20], 30)])
+def test_a_missing_or_odd_size_is_that_of_the_file(make, height, width):
+    dataset = make([note()], [listed(1, "a.png", height, width)])
+    assert dataset.image_info(0)["size"] == (20, 30)
+    assert dataset.problems == {coco.SIZE_OF_FILE: ["a.png"]}
+    assert dataset.load_image(0).shape == (20, 30, 3) and len(dataset.objects(0)[0]) == 1
+
+
+def test_sizes_of_floats_and_texts(make):
+    dataset = make([note()], [listed(1, "a.png", 20.0, "30")])
+    assert dataset.image_info(0)["size"] == (20, 30) and dataset.problems == {}
+    assert all(type(side) is int for side in dataset.image_info(0)["size"])
+
+
+@pytest.mark.parametrize("name", ["gone.png", "text.png"])
+def test_without_a_size_in_json_and_file_an_image_is_broken(make, tmp_path, name):
+    (tmp_path / "text.png").write_text("no image")
+    images = [listed(1, "a.png"), {"id": 2, "file_name": name}]
+    dataset = make([note(1), note(2, image_id=2)], images, max_broken_images=0.5)
+    assert len(dataset) == 1 and dataset.problems[coco.BROKEN] == [name]
+    with pytest.raises(UserError, match=f"{name}' has no size"):
+        make([note(1)], images, training=False)
+
+
+def test_missing_images_are_skipped_up_to_a_share(make, tmp_path):
+    (tmp_path / "b.png").unlink()
+    annotations = [note(number, image_id=number) for number in (1, 2, 3)]
+    dataset = make(annotations, max_broken_images=0.34)
+    assert len(dataset) == 2 and dataset.problems == {coco.MISSING: ["b.png"]}
+    assert [dataset.image_info(index)["image_id"] for index in range(2)] == [1, 3]
+    for options in ({"max_broken_images": 0.3}, {}, {"training": False}):
+        with pytest.raises(UserError, match=r"1 of 3 images .* missing.*b\.png.*max_broken_images"):
+            make(annotations, **options)
+
+
+def test_the_share_of_empty_images(make):
+    images = [listed(number, "abc"[number % 3] + ".png") for number in range(12)]
+
+    def used(share):
+        dataset = make([note(1, image_id=0), note(2, image_id=11, iscrowd=1)], images,
+                       empty_images=share)
+        assert dataset.num_empty == 10
+        return [dataset.image_info(index)["image_id"] for index in range(len(dataset))]
+
+    assert used(0.0) == [0] and used(1.0) == list(range(11))          # 11 is not empty: a crowd
+    assert used(0.5) == [0, 2, 4, 6, 8, 10] and used(0.2) == [0, 5, 10]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.5, 0.9, 1.0])
+def test_spread_takes_the_share_evenly(share):
+    chosen = spread(list(range(100)), share)
+    assert len(chosen) == round(100 * share) and chosen == sorted(set(chosen))
+    assert not chosen or np.diff([-1, *chosen]).max() <= np.ceil(1 / share)
+
+
+def test_an_image_whose_only_objects_are_bad_is_no_empty_image(make):
+    dataset = make([note(1), note(2, image_id=2, segmentation=[])], empty_images=1.0)
+    assert [dataset.image_info(index)["file_name"] for index in range(2)] == ["a.png", "c.png"]
+    assert dataset.problems[coco.NOTHING_USABLE] == ["b.png"]
+
+
+def saved(path, image, **options):
+    """read_image of what Pillow writes."""
+    image.save(path, **options)
+    return read_image(path)
+
+
+def test_every_kind_of_pixel_becomes_bgr_bytes(tmp_path):
+    """A flat colour through each format; 8 levels of tolerance for JPEG."""
+    rgb = Image.new("RGB", (30, 20), (200, 100, 50))
+    for name, image, expected in (
+            ("grey.png", rgb.convert("L"), [124] * 3), ("grey.jpg", rgb.convert("L"), [124] * 3),
+            ("two.png", rgb.convert("1"), None), ("alpha.png", rgb.convert("RGBA"), (50, 100, 200)),
+            ("grey_alpha.png", rgb.convert("LA"), [124] * 3),
+            ("palette.png", rgb.convert("P", palette=Image.Palette.ADAPTIVE), (50, 100, 200)),
+            ("cmyk.jpg", rgb.convert("CMYK"), (50, 100, 200)), ("image.webp", rgb, (50, 100, 200)),
+            ("image.tif", rgb, (50, 100, 200)), ("image.bmp", rgb, (50, 100, 200)),
+            ("deep.png", Image.fromarray(np.full((20, 30), 200 << 8, np.uint16)), [200] * 3),
+            ("deep.tif", Image.fromarray(np.full((20, 30), 200 << 8, np.uint16)), [200] * 3)):
+        found = saved(tmp_path / name, image)
+        assert found.shape == (20, 30, 3) and found.dtype == np.uint8, name
+        if expected is not None:
+            assert np.abs(found.astype(int) - expected).max() <= 8, (name, found[0, 0])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_turns_an_image_only_where_the_json_wants_it(make, tmp_path, orientation):
+    """The upper left corner of the stored pixels is white."""
+    pixels = np.zeros((20, 30, 3), np.uint8)
+    pixels[:5, :5] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(tmp_path / "turned.jpg", exif=exif, quality=100)
+    stored = make([note()], [listed(1, "turned.jpg")]).load_image(0)
+    assert stored.shape == (20, 30, 3) and stored[1, 1].min() > 200
+    if orientation >= 5:                               # only these turn it by 90 degrees
+        turned = make([note()], [listed(1, "turned.jpg", 30, 20)]).load_image(0)
+        assert turned.shape == (30, 20, 3)
+        corner = {5: (1, 1), 6: (1, -2), 7: (-2, -2), 8: (-2, 1)}[orientation]
+        assert turned[corner].min() > 200
+
+
+def test_transparent_palettes_and_huge_sizes_do_not_crash(make, tmp_path):
+    """A PNG that claims 60000 x 60000 pixels is refused before its memory is taken."""
+    data = bytearray((tmp_path / "a.png").read_bytes())
+    data[16:24] = (60000).to_bytes(4, "big") * 2
+    (tmp_path / "huge.png").write_bytes(data)
+    with pytest.raises(UserError, match="huge.png"):
+        read_image(tmp_path / "huge.png")
+    palette = Image.new("RGB", (30, 20), (9, 9, 9)).convert("P")
+    assert saved(tmp_path / "p.png", palette, transparency=0).shape == (20, 30, 3)
