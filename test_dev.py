@@ -7,6 +7,7 @@ from tools.cli import add_engine_argument, build_parser, load_config, run
 from tools.data.splits import open_dataset
 from tools.evaluation.evaluate import predict_dataset
 from tools.files import write_json
+from tools.files import write_json
 from tools.inference.predictor import Predictor
 
 
