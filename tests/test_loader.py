@@ -1,12 +1,15 @@
 """Batches: the same whatever the workers, the resumption and the split over processes."""
 import json
+import subprocess
+import sys
+import time
 from types import SimpleNamespace
 
 import numpy as np
 import paddle
 import pytest
 
-from tools.data import loader
+from tools.data import coco, loader
 from tools.data.coco import CocoDataset
 from tools.data.loader import ItemStream, train_loader
 from tools.data.shapes import write_split
@@ -143,14 +146,82 @@ def test_batches_without_any_object(folder, tmp_path, workers):
         assert batch["object_masks"].dtype == np.uint8
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_broken_image_ends_training_with_its_name(tmp_path, workers):
+@pytest.fixture
+def broken_folder(tmp_path):
+    """A drawn split of 6 images of which 000004.jpg is truncated."""
     write_split(tmp_path, "train", 6, seed=5, size=64)
     path = tmp_path / "train" / "000004.jpg"
     path.write_bytes(path.read_bytes()[:300])
-    broken = CocoDataset(tmp_path / "train.json", tmp_path / "train", empty_images=1.0)
+    return tmp_path
+
+
+def open_broken(folder, max_broken_images=0.2):
+    return CocoDataset(folder / "train.json", folder / "train", empty_images=1.0,
+                       max_broken_images=max_broken_images)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_broken_image_is_replaced_and_named_once(broken_folder, caplog, workers):
+    broken = open_broken(broken_folder)
+    found = batches(broken, stop=6, num_workers=workers)           # four epochs
+    names = [name for batch in found for name in batch["file_names"]]
+    assert len(names) == 24 and "000004.jpg" not in names
+    assert broken.problems == {coco.BROKEN: ["000004.jpg"]}
+    assert caplog.text.count("000004.jpg' is truncated") == 1
+
+
+def test_the_substitute_depends_on_the_item_alone(broken_folder):
+    found = batches(open_broken(broken_folder), stop=9)
+    assert_same(batches(open_broken(broken_folder), start=4, stop=9), found[4:])
+    assert_same(batches(open_broken(broken_folder), stop=9, num_workers=2), found)
+    items = [item for batch in ItemStream(6, config(), 0, 9) for item in batch]
+    names = [name for batch in found for name in batch["file_names"]]
+    substitutes = [name for (_, index), name in zip(items, names, strict=True) if index == 3]
+    assert len(substitutes) == 6 and len(set(substitutes)) > 1     # another one in each epoch
+    others = [(f"{index + 1:06d}.jpg", name) for (_, index), name in zip(items, names, strict=True)
+              if index != 3]
+    assert all(expected == name for expected, name in others)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_where_no_image_may_be_broken_training_ends_with_its_name(broken_folder, workers):
     with pytest.raises(UserError, match=r"000004\.jpg.*truncated"):
-        batches(broken, stop=20, num_workers=workers)
+        batches(open_broken(broken_folder, 0.0), stop=20, num_workers=workers)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_nothing_but_broken_images_ends_training(broken_folder, workers):
+    for path in (broken_folder / "train").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(UserError, match=r"empty.*10 broken images in a row"):
+        batches(open_broken(broken_folder), stop=2, num_workers=workers)
+
+
+def test_a_killed_worker_ends_training_at_once(folder):
+    """In a process of its own: the signal of a dead worker may arrive anywhere."""
+    code = """if True:
+        import os, signal, sys, threading, time
+        from tests.test_loader import CocoDataset, config, train_loader, UserError
+        import multiprocessing
+        dataset = CocoDataset(sys.argv[1] + "/train.json", sys.argv[1] + "/train")
+        dataset.load_image, wait = None, dataset.load_image
+        def slow(index):
+            time.sleep(0.05)
+            return wait(index)
+        dataset.load_image = slow
+        batches = iter(train_loader(dataset, config(num_workers=2), 0, 1000))
+        next(batches)
+        os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+        try:
+            for batch in batches: pass
+        except UserError as error:
+            print("UserError", error)
+        """
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True,
+                          timeout=60)
+    assert "UserError a reader process died" in done.stdout, done.stdout + done.stderr
+    assert ".jpg" in done.stdout and time.monotonic() - started < 40
 
 
 def test_little_shared_memory_is_noticed(monkeypatch, caplog, tmp_path):

@@ -1,14 +1,16 @@
 """Training batches, read ahead by worker processes.
 
 Every batch is a pure function of (seed, step): the epochs' permutations form one endless stream of
-(epoch, index) items, step t takes the items from t * batch_size on, and the transforms of an item
-draw from a generator seeded with (seed, epoch, index).  So a run that resumes at step t reads what
-an uninterrupted one would have read, whatever the number of workers.
+(epoch, index) items, step t takes the items from t * batch_size on, and an item draws its
+transforms, and the substitute of a broken image, from a generator seeded with (seed, epoch, index).
+So a run that resumes at step t reads what an uninterrupted one would have read, whatever the number
+of workers.
 """
 import functools
 import logging
 import os
 import shutil
+import signal
 
 import cv2
 import numpy as np
@@ -20,6 +22,7 @@ from tools.data.transforms import pad_to_divisor
 from tools.errors import UserError
 
 PREFETCH = 2                    # batches that each worker holds ready
+READ_ATTEMPTS = 10              # images in a row that may be broken
 SHARED_MEMORY = "/dev/shm"
 
 logger = logging.getLogger(__name__)
@@ -58,8 +61,10 @@ class ItemStream(paddle.io.BatchSampler):
 
 
 class TrainingSamples(paddle.io.Dataset):
-    """Transformed samples of a CocoDataset by (epoch, index); a UserError is returned, not raised.
+    """Transformed samples of a CocoDataset by (epoch, index).
 
+    For an image that cannot be read another one is drawn, from the generator of its item.  "broken"
+    of a sample lists (file name, error) of such images; after READ_ATTEMPTS it is all there is:
     Paddle would wrap what a worker raises in another type, or stop the worker.
     """
 
@@ -74,38 +79,37 @@ class TrainingSamples(paddle.io.Dataset):
 
     def __getitem__(self, item):
         epoch, index = item
-        rng = np.random.default_rng([self.seed, epoch, index])
-        try:
-            sample = self.transform(read_sample(self.dataset, index), rng)
-            if self.paste_probability and rng.random() < self.paste_probability:
-                other = read_sample(self.dataset, int(rng.integers(len(self))))
-                sample = paste_objects(sample, self.transform(other, rng), rng)
-        except UserError as error:
-            return error
-        return sample
+        rng, broken = np.random.default_rng([self.seed, epoch, index]), []
+        sample = self.read(index, rng, broken)
+        if sample and self.paste_probability and rng.random() < self.paste_probability:
+            other = self.read(int(rng.integers(len(self))), rng, broken)
+            sample = other and paste_objects(sample, other, rng)
+        return {**(sample or {}), "broken": broken}
 
-
-def read_sample(dataset, index):
-    """The sample dict (see transforms.py) of image `index`, untransformed."""
-    info = dataset.image_info(index)
-    masks, boxes, class_indices = dataset.objects(index)
-    return {"image": dataset.load_image(index), "masks": masks, "boxes": boxes,
-            "class_indices": class_indices, "image_id": info["image_id"],
-            "file_name": info["file_name"], "original_size": info["size"]}
+    def read(self, index, rng, broken):
+        """The transformed sample of image `index` or of a substitute; None if all are broken."""
+        for _ in range(READ_ATTEMPTS):
+            try:
+                return self.transform(self.dataset.sample(index), rng)
+            except UserError as error:
+                broken.append((self.dataset.image_info(index)["file_name"], str(error)))
+            index = int(rng.integers(len(self)))
+        return None
 
 
 class Collate:
-    """Samples -> a batch: padded images and the targets for them, or the first error among them."""
+    """Samples -> a batch: padded images and the targets for them; only "broken" if one is missing.
+    """
 
     def __init__(self, cfg):
         self.divisor, self.num_grids = cfg.size_divisor, cfg.num_grids
         self.scale_ranges, self.center_region = cfg.scale_ranges, cfg.center_region
 
     def __call__(self, samples):
-        for sample in samples:
-            if isinstance(sample, UserError):
-                # The array counts: Paddle takes a batch without any for the end of the data.
-                return {"error": str(sample), "images": np.zeros(1, np.float32)}
+        broken = [entry for sample in samples for entry in sample["broken"]]
+        if any("image" not in sample for sample in samples):
+            # The array counts: Paddle takes a batch without any for the end of the data.
+            return {"broken": broken, "images": np.zeros(1, np.float32)}
         images = pad_to_divisor([s["image"].transpose(2, 0, 1) for s in samples], self.divisor)
         objects = [(s["masks"], s["boxes"], s["class_indices"]) for s in samples]
         targets = build_targets(objects, images.shape[2:], self.num_grids, self.scale_ranges,
@@ -114,7 +118,7 @@ class Collate:
         # Paddle cannot send an array without elements between processes; its shape and type can go.
         empty = {name: (value.shape, str(value.dtype)) for name, value in targets.items()
                  if value.size == 0}
-        return {"images": images, "rows_per_image": rows.tolist(),
+        return {"images": images, "broken": broken, "rows_per_image": rows.tolist(),
                 "resized_sizes": np.array([s["image"].shape[:2] for s in samples], np.int64),
                 "image_ids": [s["image_id"] for s in samples],
                 "file_names": [s["file_name"] for s in samples], "empty": empty,
@@ -122,21 +126,43 @@ class Collate:
 
 
 class TrainLoader:
-    """Iterates over the batches once; raises UserError for a sample that cannot be read."""
+    """Iterates over the batches once; names the images that cannot be read.
 
-    def __init__(self, loader):
-        self.loader = loader
+    UserError where too many of them follow each other, or none may be broken, or a worker dies.
+    """
+
+    def __init__(self, loader, dataset, sampler):
+        self.loader, self.dataset, self.sampler = loader, dataset, sampler
 
     def __len__(self):
         return len(self.loader)
 
     def __iter__(self):
-        for batch in self.loader:
-            if "error" in batch:
-                raise UserError(batch["error"])
+        batches = iter(self.loader)
+        if self.loader.num_workers:
+            # Paddle's handler would raise in the middle of a step, or at exit; the queue tells too.
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for items in self.sampler:
+            batch = self.receive(batches, items)
+            for file_name, message in batch.pop("broken"):
+                self.dataset.note_broken(file_name, message)
+            if "empty" not in batch:
+                raise UserError(f"{message}; it is one of {READ_ATTEMPTS} broken images in a row: "
+                                "look at all of them with python -m tools.check_dataset")
             for name, (shape, dtype) in batch.pop("empty").items():
                 batch[name] = paddle.empty(shape, dtype)
             yield batch
+
+    def receive(self, batches, items):
+        """The next batch of the workers, that of `items`."""
+        try:
+            return next(batches)
+        except (RuntimeError, SystemError, StopIteration) as error:
+            if "DataLoader worker(" in str(error):     # raised by our code there: keep its lines
+                raise
+            names = ", ".join(self.dataset.image_info(index)["file_name"] for _, index in items)
+            raise UserError(f"a reader process died, at or before the images {names}; it may have "
+                            "run out of memory: lower num_workers or batch_size") from error
 
 
 def train_loader(dataset, cfg, start_step, num_steps, rank=0, world_size=1):
@@ -146,14 +172,14 @@ def train_loader(dataset, cfg, start_step, num_steps, rank=0, world_size=1):
     batch is a dict of paddle tensors "images" float32 [N, 3, H, W], normalised and zero-padded,
     "resized_sizes" int64 [N, 2] (height, width before padding) and all of model.targets, and of
     lists "image_ids", "file_names" and "rows_per_image", the positive (cell, object) pairs of each.
-    Raises UserError, in this process, naming a broken file.
+    Images that cannot be read are replaced and named, in this process; see TrainLoader.
     """
     sampler = ItemStream(len(dataset), cfg, start_step, num_steps, rank, world_size)
     loader = paddle.io.DataLoader(
         TrainingSamples(dataset, cfg), batch_sampler=sampler, collate_fn=Collate(cfg),
         num_workers=cfg.num_workers, worker_init_fn=single_threaded, prefetch_factor=PREFETCH,
         use_shared_memory=enough_shared_memory(cfg, sampler.share))
-    return TrainLoader(loader)
+    return TrainLoader(loader, dataset, sampler)
 
 
 def single_threaded(worker):
