@@ -7,7 +7,7 @@ import sys
 
 from tqdm import tqdm
 
-from tools.cli import build_parser, load_config, run
+from tools.cli import add_engine_argument, build_parser, load_config, run
 from tools.inference.pipeline import Pipeline
 from tools.inference.predictor import Predictor
 from tools.inference.sources import find_images
@@ -25,6 +25,7 @@ def parse_args(argv):
                         help="draw from this score on (default: draw_threshold of the config)")
     parser.add_argument("--results", metavar="FILE",
                         help="write all instances, drawn or not, as COCO json with scores")
+    add_engine_argument(parser)
     return parser.parse_args(argv)
 
 
@@ -32,8 +33,9 @@ def main(argv=None):
     args = parse_args(argv)
     cfg = load_config(args)
     images = find_images(args.input, exclude=args.output)
-    predictor = Predictor(cfg, args.weights, args.device)
+    predictor = Predictor(cfg, args.weights, args.device, args.engine)
     print(describe(predictor.device))
+    print(f"engine: {predictor.engine_choice}")
     print(f"config {cfg.name}, weights {predictor.weights}, {len(images)} images from {args.input}")
 
     threshold = cfg.draw_threshold if args.score_threshold is None else args.score_threshold

@@ -3,7 +3,7 @@ from tools.runtime import configure, describe
 
 configure()
 
-from tools.cli import build_parser, load_config, run
+from tools.cli import add_engine_argument, build_parser, load_config, run
 from tools.data.splits import open_dataset
 from tools.evaluation.evaluate import predict_dataset
 from tools.files import write_json
@@ -16,14 +16,16 @@ def parse_args(argv=None):
     parser.add_argument("--weights", metavar="FILE", help="weights file (default: the config's)")
     parser.add_argument("--output", default="results", metavar="FOLDER",
                         help="for segm.json and bbox.json (default: %(default)s)")
+    add_engine_argument(parser)
     return parser.parse_args(argv)
 
 
 def main(argv=None):
     args = parse_args(argv)
     cfg = load_config(args)
-    predictor = Predictor(cfg, args.weights, args.device)
+    predictor = Predictor(cfg, args.weights, args.device, args.engine)
     print(describe(predictor.device))
+    print(f"engine: {predictor.engine_choice}")
     print(f"config {cfg.name}, weights {predictor.weights}, images of {cfg.test_json}")
     dataset = open_dataset(cfg, "test", class_names=predictor.class_names)
     results = predict_dataset(predictor, dataset)

@@ -58,11 +58,11 @@ def test_tensor_and_image_give_the_same(weights, cfg):
 
 def test_prediction_leaves_no_gradient_and_the_mode_as_it_was(weights, cfg):
     predictor = Predictor(cfg, weights)
-    predictor.model.train()
-    before = predictor.model.backbone.stem[0].norm._mean.numpy().copy()
+    predictor.engine.model.train()
+    before = predictor.engine.model.backbone.stem[0].norm._mean.numpy().copy()
     outputs = predictor.network(np.zeros((1, 3, 64, 64), np.float32))
-    assert predictor.model.training and outputs["mask_features"].stop_gradient
-    np.testing.assert_array_equal(predictor.model.backbone.stem[0].norm._mean.numpy(), before)
+    assert predictor.engine.model.training and outputs["mask_features"].stop_gradient
+    np.testing.assert_array_equal(predictor.engine.model.backbone.stem[0].norm._mean.numpy(), before)
 
 
 def test_nothing_found(weights, cfg):

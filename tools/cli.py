@@ -30,6 +30,14 @@ def add_config_arguments(parser):
                         help="auto, cpu, gpu or gpu:N (default: %(default)s)")
 
 
+def add_engine_argument(parser):
+    """Add --engine, for scripts that only predict."""
+    parser.add_argument("--engine", default="auto", metavar="ENGINE",
+                        help="what runs the network: openvino, onnxruntime, dygraph (Paddle), or "
+                             "auto, the fastest that is installed (requirements-engines.txt) and "
+                             "works here (default: %(default)s)")
+
+
 def load_config(args):
     """The config that --config and -o ask for.  Raises ConfigError."""
     cfg = get_config(args.config)

@@ -4,6 +4,7 @@ import paddle
 from model.decode import Decoder
 from model.solov2 import build_solov2
 from tools.data.transforms import Preprocess, pad_to_divisor
+from tools.inference.engine import Dygraph, open_engine
 from tools.runtime import resolve_device
 from tools.training.checkpoint import config_of, load_arrays, read_weights
 
@@ -14,18 +15,24 @@ class Predictor:
     weights: path of a weights file; default the config's own.  What the file says of classes and
     input (channel order, mean, resize, ...) wins over the config.
     device: "auto", "cpu", "gpu" or "gpu:1".
+    engine: one of tools.inference.engine.ENGINES; `engine_choice` then says which it became, and
+    why not a faster one.
     """
 
-    def __init__(self, cfg, weights=None, device="auto"):
+    def __init__(self, cfg, weights=None, device="auto", engine="dygraph"):
         self.device = resolve_device(device)
         paddle.set_device(self.device)
         self.weights = weights or cfg.weights_path
         arrays, meta = read_weights(self.weights, cfg.name)
         self.class_names = tuple(meta["class_names"])
         self.cfg = config_of(cfg, meta, self.weights)
-        model = build_solov2(self.cfg)
-        load_arrays(model, arrays, self.weights)
-        self._setup(model)
+
+        def build_model():
+            model = build_solov2(self.cfg)
+            load_arrays(model, arrays, self.weights)
+            return model
+
+        self._setup(*open_engine(engine, self.device, self.weights, self.cfg, build_model))
 
     @classmethod
     def from_model(cls, cfg, model, class_names):
@@ -33,11 +40,13 @@ class Predictor:
         self = cls.__new__(cls)
         self.device, self.weights = paddle.get_device(), ""
         self.cfg, self.class_names = cfg, tuple(class_names)
-        self._setup(model)
+        self._setup(Dygraph(model))
         return self
 
-    def _setup(self, model):
-        cfg, self.model = self.cfg, model
+    def _setup(self, engine, why_not_faster=""):
+        cfg, self.engine = self.cfg, engine
+        self.engine_choice = f"{engine.name} {engine.version}" + (
+            f" ({why_not_faster})" if why_not_faster else "")
         self.preprocess = Preprocess(cfg)      # image -> (float32 [3, h, w], resized size)
         self.decoder = Decoder(cfg.strides, cfg.score_threshold, cfg.mask_threshold,
                                cfg.max_candidates, cfg.nms_kernel, cfg.nms_sigma,
@@ -55,15 +64,9 @@ class Predictor:
         """
         return self.postprocess(self.network(images), resized_sizes, original_sizes)
 
-    @paddle.no_grad()
     def network(self, images):
         """Normalised, padded float32 [N, 3, H, W] -> raw outputs of the network."""
-        was_training = self.model.training
-        self.model.eval()
-        outputs = self.model(paddle.to_tensor(images))
-        if was_training:
-            self.model.train()
-        return outputs
+        return self.engine(images)
 
     def postprocess(self, outputs, resized_sizes, original_sizes):
         """Raw outputs -> [Instances] at the original sizes."""

@@ -1,0 +1,220 @@
+"""Engines: each agrees with dygraph on every config, and the cached exports are current."""
+import importlib.util
+import threading
+
+import numpy as np
+import paddle
+import pytest
+
+from config import CONFIGS, get_config
+from model.solov2 import build_solov2
+from tests.conftest import TINY
+from tests.test_model import SLIM
+from tools.errors import UserError
+from tools.export import cache
+from tools.inference import engine as engines
+from tools.inference.engine import EXPORTED, Dygraph, check, deviation, open_engine
+from tools.inference.predictor import Predictor
+from tools.training.checkpoint import NETWORK_SETTINGS, meta_of, save_weights, to_arrays
+
+
+def installed(name):
+    return importlib.util.find_spec("onnx") and importlib.util.find_spec(name)
+
+
+KINDS = [pytest.param(name, marks=pytest.mark.skipif(not installed(name), reason=(
+    f"onnx or {name} is not installed (requirements-engines.txt)"))) for name in EXPORTED]
+SIZES = ((1, 3, 96, 160), (2, 3, 64, 32), (1, 3, 32, 32))          # in turn, by one engine
+
+
+def realistic(cfg, seed=0):
+    """A network with statistics, offsets and norms that are not those of its initialisation.
+
+    Residual branches are damped: deep deformable networks are chaotic otherwise.
+    """
+    paddle.seed(seed)
+    rng, model = np.random.default_rng(seed), build_solov2(cfg)
+    for name, tensor in model.state_dict().items():
+        values = {"_variance": rng.uniform(0.5, 2, tensor.shape),
+                  "_mean": rng.normal(0, 0.3, tensor.shape),
+                  "norm.weight": rng.uniform(0.5, 1.5, tensor.shape),
+                  "norm.bias": rng.normal(0, 0.3, tensor.shape),
+                  "offset.weight": rng.normal(0, 0.003, tensor.shape),
+                  "offset.bias": rng.normal(0, 0.5, tensor.shape)}
+        value = next((value for end, value in values.items() if name.endswith(end)), None)
+        if value is not None:
+            damped = 0.2 if name.endswith(("conv3.norm.weight", "project.norm.weight")) else 1.0
+            tensor.set_value((damped * value).astype(np.float32))
+    return model
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """(config, path of weights) of a tiny network that finds something everywhere."""
+    cfg = get_config("quickstart", **TINY, num_classes=2)
+    model = realistic(cfg)
+    model.head.category_pred.bias.set_value(np.float32([0.5, -8]))
+    path = str(tmp_path_factory.mktemp("weights") / "tiny.pdparams")
+    save_weights(path, to_arrays(model.state_dict()), meta_of(cfg, ["circle", "square"]))
+    return cfg, path
+
+
+def networks():
+    """{network settings: config} of all configs, narrow; 101 layers have the blocks of 50."""
+    configs = {}
+    for name in CONFIGS:
+        cfg = get_config(name, **SLIM)
+        cfg = cfg.replace(backbone_depth=min(cfg.backbone_depth, 50))
+        configs.setdefault(tuple(getattr(cfg, key) for key in NETWORK_SETTINGS), cfg)
+    return configs.values()
+
+
+@pytest.mark.parametrize("cfg", networks(), ids=lambda cfg: cfg.name)
+def test_raw_outputs_agree_with_dygraph(cfg):
+    kinds = [kind for name, kind in EXPORTED.items() if installed(name)]
+    if not kinds:
+        pytest.skip("no engine of requirements-engines.txt is installed")
+    from tools.export.network import write_network
+
+    model = realistic(cfg)
+    content = write_network(model)
+    inputs = [np.random.default_rng(1).normal(size=size).astype(np.float32) for size in SIZES]
+    expected = [Dygraph(model)(images) for images in inputs]
+    for engine in (kind(content) for kind in kinds):
+        for images, raw in zip(inputs, expected, strict=True):
+            outputs = engine(images)
+            assert [value.shape for value in engines.flat(outputs)] == [
+                value.shape for value in engines.flat(raw)]
+            assert deviation(outputs, raw) < 1e-4, engine.name
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_results_agree_with_dygraph(name, tiny):
+    cfg, weights = tiny
+    image = np.random.default_rng(2).integers(0, 256, (70, 90, 3), np.uint8)
+    expected, found = (Predictor(cfg, weights, "cpu", kind)(image) for kind in ("dygraph", name))
+    assert len(found) == len(expected) > 0
+    np.testing.assert_array_equal(found.class_indices, expected.class_indices)
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-4)
+    assert (found.masks != expected.masks).mean() < 1e-3
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_outputs_survive_the_next_call(name, tiny):
+    engine = Predictor(*tiny, "cpu", name).engine
+    images = np.random.default_rng(3).normal(size=(1, 3, 64, 64)).astype(np.float32)
+    outputs = engine(images)
+    before = [value.copy() for value in engines.flat(outputs)]
+    engine(-images)
+    for value, copy in zip(engines.flat(outputs), before, strict=True):
+        np.testing.assert_array_equal(value, copy)
+
+
+@pytest.fixture
+def own_weights(tiny, tmp_path, monkeypatch):
+    """(config, weights) in a folder of their own, and a user cache of their own."""
+    cfg, weights = tiny
+    path = tmp_path / "own.pdparams"
+    path.write_bytes(open(weights, "rb").read())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    return cfg, str(path)
+
+
+def exports(weights):
+    return sorted(path.name for folder in cache.cache_folders(weights) for path in folder.glob("*"))
+
+
+@pytest.mark.parametrize("name", KINDS[-1:])
+def test_an_export_is_made_once_and_again_when_stale(name, own_weights, capsys):
+    cfg, weights = own_weights
+    Predictor(cfg, weights, "cpu", name)
+    first = exports(weights)
+    assert len(first) == 1 and "exporting" in capsys.readouterr().err
+    Predictor(cfg, weights, "cpu", name)
+    assert exports(weights) == first and "exporting" not in capsys.readouterr().err
+    save_weights(weights, to_arrays(realistic(cfg, seed=1).state_dict()), meta_of(cfg, ["a", "b"]))
+    Predictor(cfg, weights, "cpu", name)
+    assert len(exports(weights)) == 1 and exports(weights) != first
+
+
+@pytest.mark.parametrize("name", KINDS[-1:])
+def test_a_folder_that_cannot_be_written(name, own_weights, capsys):
+    cfg, weights = own_weights
+    beside, user = cache.cache_folders(weights)
+    beside.write_text("a file where the folder should be")
+    Predictor(cfg, weights, "cpu", name)
+    assert f"the export is kept in '{user}'" in capsys.readouterr().err
+    Predictor(cfg, weights, "cpu", name)
+    assert "exporting" not in capsys.readouterr().err and len(list(user.glob("*.onnx"))) == 1
+
+
+@pytest.mark.parametrize("name", KINDS[-1:])
+def test_two_exports_at_once(name, own_weights):
+    cfg, weights = own_weights
+    arrived, found = threading.Barrier(2), []
+
+    def build_model():
+        arrived.wait(60)                       # both have seen that there is no export
+        return realistic(cfg)
+
+    def run():
+        found.append(open_engine(name, "cpu", weights, cfg, build_model)[0])
+
+    workers = [threading.Thread(target=run) for _ in range(2)]
+    [worker.start() for worker in workers]
+    [worker.join() for worker in workers]
+    assert len(found) == 2 and len(exports(weights)) == 1
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_an_export_that_differs_is_refused_and_not_kept(name, own_weights, monkeypatch):
+    cfg, weights = own_weights
+    from tools.export.network import NetworkWriter
+
+    write_fpn = NetworkWriter.fpn
+    monkeypatch.setattr(NetworkWriter, "fpn", lambda self, fpn, features: [
+        self.graph("Mul", p, [1.001]) for p in write_fpn(self, fpn, features)])
+    with pytest.raises(UserError, match=f"'{name}' .* differs from dygraph by"):
+        Predictor(cfg, weights, "cpu", name)
+    assert exports(weights) == []
+    predictor = Predictor(cfg, weights, "cpu", "auto")
+    assert predictor.engine.name == "dygraph" and "differs" in predictor.engine_choice
+
+
+def test_a_result_that_is_not_a_number_is_refused(tiny):
+    model = realistic(tiny[0])
+
+    class Broken(Dygraph):
+        def __call__(self, images):
+            return {**super().__call__(images), "mask_features": np.full((2, 8, 24, 40), np.nan)}
+
+    with pytest.raises(UserError, match="differs from dygraph by nan"):
+        check(Broken(model), Dygraph(model))
+
+
+@pytest.mark.parametrize("device, missing, chosen", [
+    ("gpu", (), "dygraph"), ("cpu", EXPORTED, "dygraph"),
+    ("cpu", ("openvino",), "onnxruntime"), ("cpu", (), "openvino")])
+def test_auto_takes_the_fastest_there_is_and_says_why(device, missing, chosen, tiny, monkeypatch):
+    cfg, weights = tiny
+    if chosen in EXPORTED and not installed(chosen):
+        pytest.skip(f"onnx or {chosen} is not installed (requirements-engines.txt)")
+    real_import = importlib.import_module
+
+    def import_module(name):
+        if name in missing:
+            raise ModuleNotFoundError(f"No module named '{name}'")
+        return real_import(name)
+
+    monkeypatch.setattr(engines.importlib, "import_module", import_module)
+    engine, reasons = open_engine("auto", device, weights, cfg, lambda: realistic(cfg))
+    assert engine.name == chosen
+    assert all(f"No module named '{name}'): pip install" in reasons for name in missing)
+    assert bool(reasons) == bool(missing)
+
+
+def test_an_engine_that_cannot_be_used_is_an_error(tiny):
+    with pytest.raises(UserError, match="unknown engine 'tensorrt': expected auto, openvino"):
+        open_engine("tensorrt", "cpu", tiny[1], tiny[0], None)
+    with pytest.raises(UserError, match="runs on the CPU, not on 'gpu:0': add --device cpu"):
+        open_engine("openvino", "gpu:0", tiny[1], tiny[0], None)

@@ -1,0 +1,64 @@
+"""An ONNX graph under construction: calls add nodes, in the order of computation."""
+import numpy as np
+from onnx import helper, numpy_helper
+
+OPSET = 19             # the first one with DeformConv
+IR_VERSION = 9         # of the file format that came with it, so that older runtimes read the file
+
+
+class Graph:
+    """y = graph("Conv", x, weight, strides=[2, 2]) adds a node; values are known by their names.
+
+    Numbers, lists and arrays among the inputs become constants of int64 or float32; None is an
+    optional input left out.
+    """
+
+    def __init__(self):
+        self.nodes, self.constants = [], {}
+
+    def __call__(self, op, *inputs, name="", outputs=1, **attributes):
+        """The name of the output; a list of names if there are several.
+
+        name: of the layer, to recognise nodes by; a number makes it unique.
+        """
+        name = f"{name or op}/{len(self.nodes)}"
+        values = [name] if outputs == 1 else [f"{name}/{i}" for i in range(outputs)]
+        inputs = ["" if value is None else self.constant(value) for value in inputs]
+        while not inputs[-1]:
+            inputs.pop()
+        self.nodes.append(helper.make_node(op, inputs, values, name=name, **attributes))
+        return values[0] if outputs == 1 else values
+
+    def constant(self, value, name=""):
+        """The name of a constant; one with a name of its own is stored once, however often used."""
+        if isinstance(value, str):
+            return value
+        array = np.asarray(value)
+        array = np.ascontiguousarray(array, np.float32 if array.dtype.kind == "f" else np.int64)
+        name = name or f"constant/{len(self.constants)}"
+        if name not in self.constants:
+            self.constants[name] = numpy_helper.from_array(array.reshape(np.shape(value)), name)
+        return name
+
+    def model(self, inputs, outputs, metadata=()):
+        """The onnx.ModelProto.
+
+        inputs: {name: (numpy type, shape)}, with names for the sizes that are free.
+        outputs: {name: (value, numpy type, shape)}.
+        metadata: {key: text}.
+        """
+        def described(name, kind, shape):
+            return helper.make_tensor_value_info(
+                name, helper.np_dtype_to_tensor_dtype(np.dtype(kind)), shape)
+
+        named = [helper.make_node("Identity", [value], [name], name=f"output/{name}")
+                 for name, (value, _, _) in outputs.items()]
+        graph = helper.make_graph(
+            self.nodes + named, "solov2",
+            [described(name, *about) for name, about in inputs.items()],
+            [described(name, *about[1:]) for name, about in outputs.items()],
+            list(self.constants.values()))
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)],
+                                  ir_version=IR_VERSION, producer_name="solov2-paddle")
+        helper.set_model_props(model, dict(metadata))
+        return model

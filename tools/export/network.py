@@ -1,0 +1,208 @@
+"""The network as ONNX nodes: every layer kind of model/ once more, for any batch and image size.
+
+BatchNorm is folded into the convolution before it.  Whoever uses what is written compares it with
+the network itself first (tools/inference/engine.py), so the two cannot drift apart unnoticed.
+"""
+import numpy as np
+import paddle.nn as nn
+
+from model.layers import DeformConv
+from model.mobilenet_v3 import TAPPED_BLOCKS, MobileNetV3
+from model.resnet import STAGES
+from tools.export.graph import Graph
+
+OUTPUTS = (*(f"category_logits_{level}" for level in range(5)),
+           *(f"kernels_{level}" for level in range(5)), "mask_features")
+DOUBLE = [1.0, 1.0, 2.0, 2.0]                                # scales of N, C, H, W
+
+
+def write_network(model):
+    """The raw network as the bytes of an ONNX file.
+
+    Input "images" float32 [N, 3, H, W], H and W multiples of 32; outputs OUTPUTS.
+    """
+    graph = Graph()
+    values = NetworkWriter(model, graph)("images")
+    return graph.model({"images": (np.float32, ["N", 3, "H", "W"])},
+                       {name: (value, np.float32, [f"{name}_{axis}" for axis in "NCHW"])
+                        for name, value in zip(OUTPUTS, values, strict=True)}).SerializeToString()
+
+
+class NetworkWriter:
+    """NetworkWriter(model, graph)("images") -> the values of OUTPUTS, in that order.
+
+    The methods are the forward passes of the modules that they are named after.
+    """
+
+    def __init__(self, model, graph):
+        self.model, self.graph = model, graph
+        self.names = {id(layer): name for name, layer in model.named_sublayers()}
+
+    def __call__(self, images):
+        write_backbone = (self.mobilenet_v3 if isinstance(self.model.backbone, MobileNetV3)
+                          else self.resnet)
+        pyramid = self.fpn(self.model.fpn, write_backbone(self.model.backbone, images))
+        category_logits, kernels = self.head(self.model.head, pyramid)
+        mask_features = self.mask_feature(self.model.mask_feature, pyramid[:4])
+        return [*category_logits, *kernels, mask_features]
+
+    # -- layers ------------------------------------------------------------------------------------
+    def conv(self, conv, x, norm=None):
+        """A plain or deformable convolution, with the BatchNorm `norm` folded into it."""
+        name, graph = self.names[id(conv)], self.graph
+        weight, bias = folded(conv, norm)
+        weight_name = graph.constant(weight, f"{name}.weight")
+        bias_name = None if bias is None else graph.constant(bias, f"{name}.bias")
+        deformable = isinstance(conv, DeformConv)
+        settings = {"name": name, "kernel_shape": weight.shape[2:],
+                    "strides": [conv.stride] * 2 if deformable else conv._stride,
+                    "pads": [weight.shape[2] // 2] * 4,
+                    "group": conv.groups if deformable else conv._groups}
+        if not deformable:
+            return graph("Conv", x, weight_name, bias_name, **settings)
+        offset, mask = self.conv(conv.offset, x), None
+        if conv.version == 2:
+            offset, mask = graph("Split", offset, [conv.num_offsets, conv.num_offsets // 2],
+                                 outputs=2, axis=1)
+            mask = graph("Sigmoid", mask)
+        return graph("DeformConv", x, weight_name, offset, bias_name, mask, **settings)
+
+    def conv_norm(self, layer, x):
+        if isinstance(layer.norm, nn.GroupNorm):
+            x = self.group_norm(layer.norm, self.conv(layer.conv, x))
+        else:
+            x = self.conv(layer.conv, x, layer.norm)
+        return self.graph("Relu", x) if layer.relu else x
+
+    def group_norm(self, norm, x):
+        name, graph, groups = self.names[id(norm)], self.graph, norm._num_groups
+        grouped = graph("Reshape", x, [0, groups, -1])
+        ones, zeros = np.ones(groups, np.float32), np.zeros(groups, np.float32)
+        normal = graph("InstanceNormalization", grouped, graph.constant(ones, f"ones{groups}"),
+                       graph.constant(zeros, f"zeros{groups}"), name=name, epsilon=norm._epsilon)
+        normal = graph("Reshape", normal, graph("Shape", x))
+        scale, shift = (graph.constant(numpy_of(tensor).reshape(-1, 1, 1), f"{name}.{kind}")
+                        for kind, tensor in (("weight", norm.weight), ("bias", norm.bias)))
+        return graph("Add", graph("Mul", normal, scale), shift)
+
+    def append_coordinates(self, x):
+        graph = self.graph
+        n, h, w = (graph("Gather", graph("Shape", x), [axis]) for axis in (0, 2, 3))
+        size = graph("Concat", n, [1], h, w, axis=0)
+        rows = graph("Expand", graph("Unsqueeze", self.linspace(h), [1]), size)
+        columns = graph("Expand", self.linspace(w), size)
+        return graph("Concat", x, columns, rows, axis=1)
+
+    def linspace(self, count):
+        """-1 to 1 in int64 [1] `count` steps; -1 if it is one."""
+        graph = self.graph
+        index = graph("Range", 0, graph("Squeeze", count, [0]), 1)
+        steps = graph("Max", graph("Sub", count, [1]), [1])
+        index, steps = (graph("Cast", value, to=1) for value in (index, steps))       # to float32
+        return graph("Sub", graph("Div", graph("Mul", index, [2.0]), steps), [1.0])
+
+    def resize(self, x, scales=None, size=None, mode="linear"):
+        """By `scales`, or to `size`: a value that holds (height, width)."""
+        rule = "asymmetric" if mode == "nearest" else "half_pixel"
+        if size is not None:
+            size = self.graph("Concat", self.graph("Slice", self.graph("Shape", x), [0], [2]), size,
+                              axis=0)
+        return self.graph("Resize", x, None, scales, size, mode=mode, nearest_mode="floor",
+                          coordinate_transformation_mode=rule)
+
+    # -- backbones ---------------------------------------------------------------------------------
+    def resnet(self, backbone, x):
+        for conv in backbone.stem:
+            x = self.conv_norm(conv, x)
+        x = self.graph("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+        features = []
+        for stage in STAGES:
+            for block in getattr(backbone, stage):
+                x = self.resnet_block(block, x)
+            features.append(x)
+        return features
+
+    def resnet_block(self, block, x):
+        """BasicBlock or Bottleneck."""
+        identity = x
+        if block.shortcut:
+            if block.shortcut.pooled:      # sides are even, as they are multiples of 32 before it
+                identity = self.graph("AveragePool", x, kernel_shape=[2, 2], strides=[2, 2])
+            identity = self.conv_norm(block.shortcut.proj, identity)
+        for conv in (block.conv1, block.conv2, getattr(block, "conv3", None)):
+            x = self.conv_norm(conv, x) if conv else x
+        return self.graph("Relu", self.graph("Add", x, identity))
+
+    def mobilenet_v3(self, backbone, x):
+        x, features = self.graph("HardSwish", self.conv_norm(backbone.stem[0], x)), []
+        for index, block in enumerate(backbone.blocks):
+            x, expanded = self.inverted_residual(block, x)
+            if index in TAPPED_BLOCKS:
+                features.append(expanded)
+        return [*features, self.graph("HardSwish", self.conv_norm(backbone.last, x))]
+
+    def inverted_residual(self, block, x):
+        activation = "HardSwish" if block.activation is nn.functional.hardswish else "Relu"
+        expanded = self.graph(activation, self.conv_norm(block.expand, x))
+        y = self.graph(activation, self.conv_norm(block.depthwise, expanded))
+        if block.excite:
+            mean = self.graph("GlobalAveragePool", y)
+            factors = self.conv(block.excite.expand,
+                                self.graph("Relu", self.conv(block.excite.reduce, mean)))
+            y = self.graph("Mul", y, self.graph("HardSigmoid", factors, alpha=0.2, beta=0.5))
+        y = self.conv_norm(block.project, y)
+        return (self.graph("Add", x, y) if block.residual else y), expanded
+
+    # -- pyramid and heads -------------------------------------------------------------------------
+    def fpn(self, fpn, features):
+        levels = [self.conv(lateral, c) for lateral, c in zip(fpn.lateral, features, strict=True)]
+        for i in range(len(levels) - 1, 0, -1):
+            larger = self.resize(levels[i], DOUBLE, mode="nearest")
+            levels[i - 1] = self.graph("Add", levels[i - 1], larger)
+        levels = [self.conv(output, p) for output, p in zip(fpn.output, levels, strict=True)]
+        p6 = self.graph("Slice", levels[-1], [0, 0], [2 ** 31, 2 ** 31], [2, 3], [2, 2])
+        return [*levels, p6]
+
+    def head(self, head, features):
+        p2, p3, p4, p5, p6 = features
+        half = self.graph("AveragePool", p2, kernel_shape=[2, 2], strides=[2, 2])
+        p5_size = self.graph("Slice", self.graph("Shape", p5), [2], [4])
+        levels = [half, p3, p4, p5, self.resize(p6, size=p5_size)]
+        outputs = [self.head_level(head, x, side)
+                   for x, side in zip(levels, head.num_grids, strict=True)]
+        return [logits for logits, _ in outputs], [kernels for _, kernels in outputs]
+
+    def head_level(self, head, x, side):
+        kernels = self.resize(self.append_coordinates(x), size=[side, side])
+        logits = self.graph("Slice", kernels, [0], [-2], [1])
+        for conv in head.category_tower:
+            logits = self.conv_norm(conv, logits)
+        for conv in head.kernel_tower:
+            kernels = self.conv_norm(conv, kernels)
+        return self.conv(head.category_pred, logits), self.conv(head.kernel_pred, kernels)
+
+    def mask_feature(self, branch, features):
+        total = self.conv_norm(branch.levels[0][0], features[0])
+        for level, x in enumerate(features[1:], start=1):
+            if level == 3:
+                x = self.append_coordinates(x)
+            for conv in branch.levels[level]:
+                x = self.resize(self.conv_norm(conv, x), DOUBLE)
+            total = self.graph("Add", total, x)
+        return self.conv_norm(branch.pred, total)
+
+
+def numpy_of(tensor):
+    return np.asarray(tensor.numpy(), np.float32)
+
+
+def folded(conv, norm=None):
+    """(weight, bias or None) of a convolution followed by the BatchNorm `norm`."""
+    weight, bias = numpy_of(conv.weight), None if conv.bias is None else numpy_of(conv.bias)
+    if norm is None:
+        return weight, bias
+    scale, shift, mean, variance = map(numpy_of, (norm.weight, norm.bias, norm._mean,
+                                                  norm._variance))
+    scale = scale / np.sqrt(variance + norm._epsilon)
+    bias = shift - mean * scale + (0 if bias is None else bias * scale)
+    return weight * scale.reshape(-1, 1, 1, 1), bias
