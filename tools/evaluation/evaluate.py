@@ -1,10 +1,13 @@
 """A predictor over a data set, and the metrics as text."""
+import itertools
 import sys
 import time
 
 from tqdm import tqdm
 
+from tools.errors import UserError
 from tools.evaluation.coco_eval import evaluate
+from tools.inference.pipeline import Pipeline
 from tools.inference.predictor import Predictor
 from tools.inference.writers import coco_results
 from tools.training.distributed import gather, get_rank, get_world_size, is_main, together
@@ -12,19 +15,31 @@ from tools.training.distributed import gather, get_rank, get_world_size, is_main
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 
 
-def predict_dataset(predictor, dataset):
+def predict_dataset(predictor, dataset, batch_size=1):
     """The COCO result dicts (RLE masks, tight boxes) of every image of a CocoDataset, as a list.
 
     Of several processes each predicts its share of the images, and gets the results of all.
+    batch_size: images of one padded size that the network sees at once; the results are the same.
+    UserError naming an image that cannot be read.
     """
-    results, started = [], time.perf_counter()
-    share = range(get_rank(), len(dataset), get_world_size())
+    results, started = {}, time.perf_counter()
+
+    def keep(index, image, instances):
+        image_id = dataset.image_info(index)["image_id"]
+        results[index] = coco_results(instances, image_id, dataset.category_ids)
+
+    share = list(range(get_rank(), len(dataset), get_world_size()))
+    if batch_size > 1:                                 # so that few batches stay incomplete
+        share.sort(key=lambda index: dataset.image_info(index)["size"])
+    pipeline = Pipeline(predictor, keep, dataset.load_image, batch_size)
+    jobs = pipeline([(index, index) for index in share])
     with together():
-        for index in tqdm(share, desc="predict", unit="image", disable=None, leave=False):
-            instances = predictor(dataset.load_image(index))
-            image_id = dataset.image_info(index)["image_id"]
-            results += coco_results(instances, image_id, dataset.category_ids)
-    results = sum(gather(results), [])
+        for job in tqdm(jobs, total=len(share), desc="predict", unit="image", disable=None,
+                        leave=False):
+            if job.error:
+                raise UserError(job.error)
+    own = [result for index in sorted(results) for result in results[index]]
+    results = list(itertools.chain.from_iterable(gather(own)))
     seconds = time.perf_counter() - started
     print(f"predicted {len(dataset)} images in {seconds:.1f} s "
           f"({len(dataset) / seconds:.2f} images/s), {len(results)} instances", file=sys.stderr)
