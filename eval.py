@@ -10,6 +10,7 @@ from tools.data.splits import open_dataset
 from tools.evaluation.coco_eval import evaluate
 from tools.evaluation.evaluate import predict_dataset, print_metrics
 from tools.inference.predictor import Predictor
+from tools.training.distributed import is_main, start
 
 
 def parse_args(argv=None):
@@ -25,11 +26,14 @@ def parse_args(argv=None):
 def main(argv=None):
     args = parse_args(argv)
     cfg = load_config(args)
-    print(describe(args.device))
-    predictor = Predictor(cfg, args.weights, args.device)
+    device = start(args.device)
+    print(describe(device))
+    predictor = Predictor(cfg, args.weights, device)
     print(f"config: {cfg.name}, weights: {predictor.weights}, {len(predictor.class_names)} classes")
     dataset = open_dataset(cfg, "val", class_names=predictor.class_names)
     results = predict_dataset(predictor, dataset)
+    if not is_main():
+        return
     if args.results:
         with open(args.results, "w", encoding="utf-8") as file:
             json.dump(results, file)

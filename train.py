@@ -1,5 +1,5 @@
 """Train a config: python train.py --config=N [-o key=value ...] [--resume [CHECKPOINT]]."""
-from tools.runtime import configure, describe, resolve_device
+from tools.runtime import configure, describe
 
 configure()
 
@@ -15,9 +15,13 @@ from tools.data.loader import train_loader
 from tools.data.splits import open_dataset
 from tools.evaluation.evaluate import evaluate_model
 from tools.training.checkpoint import load_pretrained
+from tools.training.distributed import get_rank, get_world_size, is_main, start
 from tools.training.loop import Trainer, duration
 from tools.training.optimizer import build_optimizer, schedule_steps
 from tools.training.run_state import find_checkpoint, load_checkpoint
+from tools.training.sync_norm import synchronize_norms
+
+TERMINATED = 143                   # 128 + SIGTERM, as shells report it
 
 
 def parse_args(argv=None):
@@ -31,8 +35,7 @@ def parse_args(argv=None):
 def main(argv=None):
     args = parse_args(argv)
     cfg = load_config(args)
-    device = resolve_device(args.device)
-    paddle.set_device(device)
+    device = start(args.device)
     paddle.seed(cfg.seed)
     print(describe(device))
 
@@ -44,13 +47,15 @@ def main(argv=None):
         cfg = cfg.replace(num_classes=train_set.num_classes)
     num_steps = schedule_steps(cfg, len(train_set))
     model = build_solov2(cfg)
+    synchronize_norms(model)
     rate = cfg.learning_rate * cfg.batch_size / cfg.reference_batch_size
-    print(f"config: {cfg.name}, {num_steps} steps of {cfg.batch_size} images, "
+    print(f"config: {cfg.name}, {num_steps} steps of {batch_text(cfg)}, "
           f"{len(train_set)} images, learning rate {rate:g}, records in {cfg.run_dir}")
     print_start(cfg, model, args.resume)
 
     trainer = Trainer(cfg, model, build_optimizer(cfg, model), train_set.class_names, num_steps,
-                      functools.partial(train_loader, train_set, cfg),
+                      functools.partial(train_loader, train_set, cfg, rank=get_rank(),
+                                        world_size=get_world_size()),
                       functools.partial(evaluate_model, cfg, val_set) if val_set else None)
     if args.resume:
         path = find_checkpoint(cfg.run_dir, args.resume)
@@ -58,11 +63,23 @@ def main(argv=None):
         print(f"resumed: {path} at step {trainer.step}, best mask AP {max(trainer.best_ap, 0):.4f}")
     started = time.time()
     metrics = trainer.run()
-    with open(f"{cfg.run_dir}/settings.json", "w", encoding="utf-8") as file:
-        json.dump(cfg.as_dict(), file, indent=1)
+    if trainer.step < num_steps:
+        print(f"ended by SIGTERM after step {trainer.step}; continue with --resume")
+        return TERMINATED
+    if is_main():
+        with open(f"{cfg.run_dir}/settings.json", "w", encoding="utf-8") as file:
+            json.dump(cfg.as_dict(), file, indent=1)
     best = f", best.pdparams (mask AP {trainer.best_ap:.4f})" if metrics else ""
     print(f"trained to step {trainer.step} in {duration(time.time() - started)}; "
           f"weights in {cfg.run_dir}: last.pdparams{best}")
+    return 0
+
+
+def batch_text(cfg):
+    """The images of a step, and how they are shared out."""
+    shares = ((get_world_size(), "processes"), (cfg.accumulate_steps, "parts"))
+    text = " of ".join(f"{number} {name}" for number, name in shares if number > 1)
+    return f"{cfg.batch_size} images" + (f" in {text}" if text else "")
 
 
 def print_start(cfg, model, resume):

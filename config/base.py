@@ -90,6 +90,8 @@ class Base:
     scale_ranges = ((1, 96), (48, 192), (96, 384), (192, 768), (384, 2048))
     center_region = 0.2            # sigma: the part of the box whose cells are positive
     mask_loss_weight = 3.0
+    # The mean is over the objects of all processes: N of them train as one with the same batch.
+    normalize_over_processes = True            # PaddleDetection: False, each over its own
     focal_alpha = 0.25
     focal_gamma = 2.0
 
@@ -105,6 +107,7 @@ class Base:
 
     # -- schedule ----------------------------------------------------------------------------------
     batch_size = 16                # images per step over all devices
+    accumulate_steps = 1           # forward and backward passes that share these images
     epochs = 36
     max_steps = 0                  # 0: epochs decide
     learning_rate = 0.01           # for reference_batch_size images; scaled with batch_size
@@ -120,6 +123,7 @@ class Base:
     stage_lr_factors = (1.0, 1.0, 1.0, 1.0, 1.0)       # stem, res2..res5; not of DCN offsets
     double_rate_biases = ()        # twice the rate, no decay: "fpn", "head_dcn" (PaddleDetection)
     grad_clip_norm = 0.0           # global norm; 0: off
+    amp = False                    # float16 where it is safe (Paddle's O1), on GPUs only
     ema_decay = 0.0                # 0: off; evaluation and weights then use the averaged weights
     seed = 1
 

@@ -1,5 +1,7 @@
 """Training: schedule, overfitting one batch, resume equals uninterrupted, bad losses stop."""
 import json
+import os
+import signal
 
 import numpy as np
 import paddle
@@ -19,6 +21,7 @@ from tools.training.checkpoint import (
     save_weights,
     to_arrays,
 )
+from tools.training.gradients import add_gradients
 from tools.training.loop import Trainer
 from tools.training.optimizer import (
     build_optimizer,
@@ -151,6 +154,55 @@ def test_a_batch_without_objects_trains(tiny_cfg):
     after = to_arrays(trainer.model.state_dict())
     assert not np.array_equal(before["head.category_pred.bias"], after["head.category_pred.bias"])
     assert all(np.isfinite(array).all() for array in after.values())
+
+
+def gradients(cfg, batch):
+    """Losses and gradients of one batch, by the name of the parameter."""
+    paddle.seed(cfg.seed)
+    model = build_solov2(cfg)
+    model.train()
+    losses = add_gradients(cfg, model, paddle.amp.GradScaler(enable=False), batch)
+    return losses.numpy(), {name: parameter.grad.numpy() for name, parameter
+                            in model.named_parameters() if parameter.grad is not None}
+
+
+def test_parts_of_a_batch_add_up(tiny_cfg):
+    """Also where one part has no object; the statistics of trained norms would differ."""
+    cfg = tiny_cfg.replace(batch_size=4, freeze_norm_statistics=True, frozen_stages=1)
+    batch = next(iter(train_loader(open_dataset(cfg, "train"), cfg, 0, 1)))
+    without = batch["rows_per_image"][3]
+    keep = slice(0, len(batch["cells"]) - without)
+    background = batch["category_targets"].clone()
+    background[3] = -1
+    batch = {**batch, "category_targets": background, "cells": batch["cells"][keep],
+             "cell_masks": batch["cell_masks"][keep],
+             "rows_per_image": [*batch["rows_per_image"][:3], 0]}
+    losses, whole = gradients(cfg, batch)
+    part_losses, parts = gradients(cfg.replace(accumulate_steps=4), batch)
+    np.testing.assert_allclose(part_losses, losses, rtol=1e-5)
+    assert whole.keys() == parts.keys() and len(whole) > 50
+    for name, gradient in whole.items():
+        np.testing.assert_allclose(parts[name], gradient, rtol=1e-3, atol=1e-6, err_msg=name)
+
+
+def test_sigterm_saves_after_the_step(tiny_cfg):
+    dataset = open_dataset(tiny_cfg, "train")
+    batch = next(iter(train_loader(dataset, tiny_cfg, 0, 1)))
+
+    def batches(first, end):
+        for step in range(first, end):
+            if step == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield batch
+
+    handler = signal.getsignal(signal.SIGTERM)
+    trainer = make_trainer(tiny_cfg, 10, batches)
+    trainer.run()
+    assert trainer.step == 3 and signal.getsignal(signal.SIGTERM) is handler
+    resumed = make_trainer(tiny_cfg, 10, batches)
+    load_checkpoint(resumed, find_checkpoint(tiny_cfg.run_dir, "auto"))
+    assert resumed.step == 3
+    assert not os.path.exists(f"{tiny_cfg.run_dir}/last.pdparams")
 
 
 def test_weights_round_trip_and_misfits(tiny_cfg, tmp_path):

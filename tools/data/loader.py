@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import signal
+import signal
 
 import cv2
 import numpy as np
@@ -177,14 +178,19 @@ def train_loader(dataset, cfg, start_step, num_steps, rank=0, world_size=1):
     sampler = ItemStream(len(dataset), cfg, start_step, num_steps, rank, world_size)
     loader = paddle.io.DataLoader(
         TrainingSamples(dataset, cfg), batch_sampler=sampler, collate_fn=Collate(cfg),
-        num_workers=cfg.num_workers, worker_init_fn=single_threaded, prefetch_factor=PREFETCH,
+        num_workers=cfg.num_workers, worker_init_fn=prepare_worker, prefetch_factor=PREFETCH,
         use_shared_memory=enough_shared_memory(cfg, sampler.share))
     return TrainLoader(loader, dataset, sampler)
 
 
-def single_threaded(worker):
-    """Several workers with OpenCV threads each would only fight for the cores."""
+def prepare_worker(worker):
+    """Several workers with OpenCV threads each would only fight for the cores.
+
+    A signal to the process group is for the trainer, which needs the batches to end its step.
+    """
     cv2.setNumThreads(0)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)      # how the trainer ends its workers
+    os.setsid()
 
 
 def enough_shared_memory(cfg, images_per_batch):

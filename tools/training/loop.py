@@ -1,25 +1,33 @@
 """The training loop: data, step, log, checkpoint, evaluation, resume.
 
 All randomness is a pure function of (seed, step), so a run resumed at a step is the run that was
-not interrupted.
+not interrupted.  In several processes (distributed.py) all do the same, and rank 0 writes.
 """
 import contextlib
 import json
 import os
+import signal
 import time
 
 import numpy as np
 import paddle
 from tqdm import tqdm
 
-from model.losses import solov2_loss
 from tools.errors import UserError
 from tools.training.checkpoint import meta_of, save_weights, to_arrays
+from tools.training.distributed import (
+    broadcast,
+    gather,
+    get_rank,
+    get_world_size,
+    is_main,
+    together,
+    total,
+)
 from tools.training.ema import ExponentialMovingAverage
+from tools.training.gradients import add_gradients
 from tools.training.optimizer import learning_rate_at
 from tools.training.run_state import prune_checkpoints, save_checkpoint
-
-TARGET_TENSORS = ("category_targets", "cells", "cell_masks", "object_masks")
 
 
 class Trainer:
@@ -33,60 +41,77 @@ class Trainer:
         self.cfg, self.model, self.optimizer, self.class_names = cfg, model, optimizer, class_names
         self.num_steps, self.make_batches, self.evaluate = num_steps, make_batches, evaluate
         self.ema = ExponentialMovingAverage(model, cfg.ema_decay) if cfg.ema_decay else None
+        self.scaler = paddle.amp.GradScaler(enable=cfg.amp)     # without amp it does nothing
         self.step, self.best_ap = 0, -1.0
-        os.makedirs(cfg.run_dir, exist_ok=True)
+        self.signalled = False             # SIGTERM came to this process
+        self.terminated = False            # ... or to another one, and all know
+        check_settings(cfg)
+        if is_main():
+            os.makedirs(cfg.run_dir, exist_ok=True)
 
     def run(self):
-        """Train from `self.step` to the end; returns the last metrics, {} without evaluation."""
+        """Train from `self.step` to the end, or to the end of a step in which SIGTERM comes.
+
+        Returns the last metrics, {} without evaluation and in processes that do not evaluate.
+        """
         cfg, metrics, window = self.cfg, {}, Window()
-        bar = tqdm(total=self.num_steps, initial=self.step, disable=None, dynamic_ncols=True,
-                   unit="step")
-        batches = iter(self.make_batches(self.step, self.num_steps))
-        self.model.train()
-        while self.step < self.num_steps:
-            started = time.perf_counter()
-            batch = next(batches)
-            loaded = time.perf_counter()
-            losses = self.train_step(batch)
-            self.step += 1
-            window.add(losses, loaded - started, time.perf_counter() - started)
-            bar.update()
-            last = self.step == self.num_steps
-            if self.step % cfg.log_every == 0 or last:
-                self.log(window, bar)
-            if (cfg.eval_every and self.step % cfg.eval_every == 0) or last:
-                metrics = self.evaluate_and_keep_best()
-            if self.step % cfg.checkpoint_every == 0 or last:
-                save_checkpoint(self)
-                prune_checkpoints(cfg.run_dir, cfg.keep_checkpoints)
+        if len(set(gather(self.step))) > 1:
+            raise UserError("the processes start at different steps; --resume needs the same "
+                            "checkpoint on every node")
+        broadcast(self.model)
+        bar = tqdm(total=self.num_steps, initial=self.step, disable=None if is_main() else True,
+                   dynamic_ncols=True, unit="step")
+        with sigterm_calls(self.end_after_step):
+            batches = iter(self.make_batches(self.step, self.num_steps))
+            self.model.train()
+            while self.step < self.num_steps and not self.terminated:
+                started = time.perf_counter()
+                with together():
+                    batch = next(batches)
+                loaded = time.perf_counter()
+                losses = self.train_step(batch)
+                self.step += 1
+                window.add(losses, loaded - started, time.perf_counter() - started)
+                bar.update()
+                last = self.step == self.num_steps
+                if self.step % cfg.log_every == 0 or last:
+                    self.log(window, bar)
+                if (cfg.eval_every and self.step % cfg.eval_every == 0) or last:
+                    metrics = self.evaluate_and_keep_best()
+                if self.step % cfg.checkpoint_every == 0 or last or self.terminated:
+                    self.save()
         bar.close()
-        with self.averaged_model():
-            self.save_weights("last")
+        if self.step == self.num_steps:
+            with self.averaged_model():
+                self.save_weights("last")
         return metrics
 
+    def end_after_step(self):
+        self.signalled = True
+
     def train_step(self, batch):
-        """One update.  Returns {"loss", "mask", "category", "lr"}.
+        """One update.  Returns {"loss", "mask", "category", "lr"}, of the images of all processes.
 
         UserError with the names of the images if the loss is not finite.
         """
         lr = learning_rate_at(self.cfg, self.step, self.num_steps)
-        paddle.seed(self.cfg.seed * 1_000_003 + self.step)
-        outputs = self.model(batch["images"])
-        targets = {key: batch[key] for key in TARGET_TENSORS}
-        losses = solov2_loss(outputs, targets, batch["rows_per_image"], self.cfg.mask_loss_weight,
-                             self.cfg.focal_alpha, self.cfg.focal_gamma)
-        loss = losses["mask"] + losses["category"]
-        # The only wait for the device in a step: the check below needs the numbers.
-        numbers = paddle.stack([losses[key].reshape([]) for key in ("mask", "category")]).tolist()
-        values = {"loss": sum(numbers), "mask": numbers[0], "category": numbers[1], "lr": lr}
+        step_seed = self.cfg.seed * 1_000_003 + self.step
+        paddle.seed(step_seed * get_world_size() + get_rank())
+        losses = add_gradients(self.cfg, self.model, self.scaler, batch)
+        # The only wait for the device in a step.  All processes end after the same one.
+        signalled = paddle.to_tensor([float(self.signalled)])
+        mask, category, signals = total(paddle.concat([losses, signalled])).tolist()
+        self.terminated = signals > 0
+        values = {"loss": mask + category, "mask": mask, "category": category, "lr": lr}
         if not np.isfinite(values["loss"]):
+            names = sum(gather(batch["file_names"]), [])
             raise UserError(f"step {self.step}: the loss is {values['loss']} "
-                            f"(mask {values['mask']}, category {values['category']}) "
-                            f"on the images {', '.join(batch['file_names'])}; look at their "
-                            "annotations, lower learning_rate or set grad_clip_norm")
-        loss.backward()
+                            f"(mask {mask}, category {category}) "
+                            f"on the images {', '.join(names)}; look at their annotations, lower "
+                            "learning_rate or set grad_clip_norm")
         self.optimizer.set_lr(lr)
-        self.optimizer.step()
+        self.scaler.step(self.optimizer)        # clips the gradients, which are whole by now
+        self.scaler.update()
         self.optimizer.clear_grad()
         if self.ema:
             self.ema.update()
@@ -105,8 +130,9 @@ class Trainer:
         self.append_log(record)
 
     def append_log(self, record):
-        with open(f"{self.cfg.run_dir}/log.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        if is_main():
+            with open(f"{self.cfg.run_dir}/log.jsonl", "a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
 
     def evaluate_and_keep_best(self):
         """Metrics of the val set, logged.
@@ -117,6 +143,8 @@ class Trainer:
             return {}
         with self.averaged_model():
             metrics = self.evaluate(self.model)
+            if not metrics:                # rank 0 has them
+                return {}
             ap = metrics["segm_AP"]
             if ap > self.best_ap:
                 self.best_ap = ap
@@ -129,8 +157,16 @@ class Trainer:
         """Within the block the model holds its moving average, if the run keeps one."""
         return self.ema.applied() if self.ema else contextlib.nullcontext()
 
+    def save(self):
+        """Write a checkpoint and remove the oldest."""
+        if is_main():
+            save_checkpoint(self)
+            prune_checkpoints(self.cfg.run_dir, self.cfg.keep_checkpoints)
+
     def save_weights(self, name, **extra):
         """Write <name>.pdparams into the run's folder."""
+        if not is_main():
+            return
         meta = meta_of(self.cfg, self.class_names, family="own", step=self.step,
                        seed=self.cfg.seed, **extra)
         arrays = to_arrays(self.model.state_dict())
@@ -156,6 +192,28 @@ class Window:
 
     def eta(self, steps_left):
         return steps_left * self.sums["step_s"] / self.count
+
+
+def check_settings(cfg):
+    """UserError for settings that this device or number of processes cannot serve."""
+    if cfg.amp and not paddle.get_device().startswith("gpu"):
+        raise UserError("amp=true needs a GPU, since Paddle computes in float32 only on the CPU; "
+                        "leave it out")
+    parts = get_world_size() * cfg.accumulate_steps
+    if parts < 1 or cfg.batch_size % parts:
+        raise UserError(f"batch_size {cfg.batch_size} cannot be shared by {get_world_size()} "
+                        f"processes in accumulate_steps={cfg.accumulate_steps} parts each; choose "
+                        "a multiple of their product")
+
+
+@contextlib.contextmanager
+def sigterm_calls(function):
+    """Within the block a SIGTERM calls `function` instead of ending the process."""
+    previous = signal.signal(signal.SIGTERM, lambda *_: function())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def duration(seconds):

@@ -31,6 +31,7 @@ def save_checkpoint(trainer):
         "model": to_arrays(trainer.model.state_dict()),
         "optimizer": {rename_slot(name, names): value for name, value in optimizer.items()},
         "ema": trainer.ema.state() if trainer.ema else None,
+        "scaler": trainer.scaler.state_dict(),
         "step": trainer.step, "num_steps": trainer.num_steps, "best_ap": trainer.best_ap,
         "config": trainer.cfg.name, "seed": trainer.cfg.seed,
         "class_names": list(trainer.class_names)})
@@ -50,12 +51,12 @@ def rename_slot(slot, names):
 def load_checkpoint(trainer, path):
     """Restore a run into `trainer`; UserError if the checkpoint is damaged or of another run."""
     state = safe_pickle.load(path)
-    keys = ("model", "optimizer", "ema", "step", "num_steps", "best_ap", "config", "seed",
+    keys = ("model", "optimizer", "ema", "scaler", "step", "num_steps", "best_ap", "config", "seed",
             "class_names")
     if not isinstance(state, dict) or any(key not in state for key in keys):
         raise UserError(f"'{path}' is not a training checkpoint of this project")
-    state["averaged"] = state["ema"] is not None
-    ours = {"averaged": trainer.ema is not None, "config": trainer.cfg.name,
+    state["averaged"], state["amp"] = state["ema"] is not None, bool(state["scaler"])
+    ours = {"averaged": trainer.ema is not None, "amp": trainer.cfg.amp, "config": trainer.cfg.name,
             "num_steps": trainer.num_steps, "seed": trainer.cfg.seed,
             "class_names": list(trainer.class_names)}
     differ = [f"{key} {state[key]!r} in the checkpoint, {value!r} now"
@@ -69,6 +70,8 @@ def load_checkpoint(trainer, path):
     trainer.optimizer.set_state_dict(slots)
     if trainer.ema:
         trainer.ema.load_state(state["ema"])
+    if trainer.cfg.amp:
+        trainer.scaler.load_state_dict(state["scaler"])
     trainer.step, trainer.best_ap = state["step"], state["best_ap"]
 
 
