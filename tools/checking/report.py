@@ -28,12 +28,14 @@ def page(dataset, found, current, proposed, cfg):
 
 def overview(dataset, found):
     objects, images = len(found), len(dataset)
-    per_image = np.bincount(found.image.astype(int), minlength=max(images, 1))
-    fullest = f", most {per_image.max()} in {dataset.image_info(per_image.argmax())['file_name']}"
-    crowds = dataset.num_crowds
+    crowds, fullest = dataset.num_crowds, ""
+    if objects:
+        per_image = np.bincount(found.image.astype(int))
+        name = dataset.image_info(per_image.argmax())["file_name"]
+        fullest = f", most {per_image.max()} in {name}"
     return [f"{dataset.path}, images in {dataset.image_dir}",
             f"{images} images, {objects} objects ({objects / max(images, 1):.1f} per image"
-            f"{fullest if objects else ''}), {dataset.num_classes} classes",
+            f"{fullest}), {dataset.num_classes} classes",
             f"{crowds} crowd regions ({percent(crowds, crowds + objects)} of the annotations); "
             f"{dataset.num_empty} images without annotations"]
 

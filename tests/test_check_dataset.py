@@ -1,0 +1,206 @@
+"""The data set check: its counts are made by hand, its exit codes are those of its help."""
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from config import get_config
+from model.targets import positive_cells
+from tools import check_dataset
+from tools.checking.fit import fit, propose, propose_grid, propose_ranges
+from tools.checking.survey import COLUMNS, Survey, survey
+from tools.data.coco import CocoDataset
+from tools.data.shapes import write_split
+from tools.data.transforms import Resize
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+GRIDS, RANGES = (8, 4), ((1, 40), (30, 200))
+
+
+def objects(rows):
+    """A Survey of (image, size, center x, center y) squares on canvases of 320 x 320."""
+    table = np.zeros((len(rows), len(COLUMNS)))
+    for row, (image, size, x, y) in zip(table, rows, strict=True):
+        row[:] = image, 0, size, size, y, x, size * size, 320, 320
+    return Survey(table, {})
+
+
+def test_what_the_levels_learn():
+    """Cells of 40 and 80 pixels; the central fifth of a box reaches over one cell each."""
+    result = fit(objects([(0, 10, 20, 20), (0, 10, 22, 22), (1, 10, 20, 20), (0, 35, 100, 100),
+                          (0, 300, 200, 200)]), GRIDS, RANGES, 0.2)
+    assert result.level_objects.tolist() == [4, 1]
+    assert result.learned.tolist() == [True] * 4 + [False]           # 300 is in no range
+    assert result.crowded_out.tolist() == [True, True, False, False, False]
+    assert result.shared_cells == 1 / 4                  # (0, 0) of image 0; (0, 0) of image 1,
+    assert result.loss() == 3 / 5                        # and a cell of each level of image 0
+    assert result.settings() == "'num_grids=(8,4)' 'scale_ranges=((1,40),(30,200))'"
+
+
+def test_it_agrees_with_the_training_targets(shapes_dir):
+    cfg = get_config("quickstart", train_short_sides=(64,), train_max_side=96, size_divisor=16,
+                     scale_ranges=((1, 16), (12, 20), (16, 32), (24, 30), (28, 32)))
+    dataset = CocoDataset(shapes_dir / "train.json", shapes_dir / "train")
+    found = survey(dataset, cfg)
+    result = fit(found, cfg.num_grids, cfg.scale_ranges, cfg.center_region)
+    resize, learned, level_objects = Resize(64, 96), [], np.zeros(5, int)
+    for index in range(len(dataset)):
+        sample = resize(dataset.sample(index), None)
+        height, width = (-(-side // 16) * 16 for side in sample["image"].shape[:2])
+        owners, cells = positive_cells(sample["masks"], sample["boxes"], (height, width),
+                                       cfg.num_grids, cfg.scale_ranges, cfg.center_region)
+        learned += [number in owners for number in range(len(sample["boxes"]))]
+        levels = np.searchsorted(np.cumsum(np.square(cfg.num_grids)), cells, side="right")
+        for _, level in set(zip(owners.tolist(), levels.tolist(), strict=True)):
+            level_objects[level] += 1
+    assert result.learned.tolist() == learned and len(set(learned)) == 2
+    assert result.level_objects.tolist() == level_objects.tolist()
+
+
+@pytest.mark.parametrize("rows", [[], [(0, 10, 20, 20)]])
+def test_few_objects_or_none(rows):
+    cfg = SimpleNamespace(num_grids=GRIDS, scale_ranges=RANGES, center_region=0.2)
+    result = propose(objects(rows), cfg)
+    assert result.loss() == 0 and result.shared_cells == 0 and result.num_grids == GRIDS
+
+
+def test_the_published_ranges_follow_from_such_sizes():
+    published = get_config("solov2_r50_fpn_1x").scale_ranges
+    sizes = np.interp(np.linspace(0, 1, 1001), (0, 0.20, 0.95, 1), (1, 48, 768, 900))
+    assert propose_ranges(sizes, published) == published
+
+
+def test_ranges_cover_every_size_and_overlap():
+    for sizes in (np.full(50, 100.0), np.geomspace(2, 4000, 200), np.array([7.0])):
+        ranges = propose_ranges(sizes, ((1, 64), (32, 128), (64, 256), (128, 1024)))
+        assert ranges[0][0] == 1 and ranges[-1][1] >= 2 * sizes.max()
+        assert all(low < high for low, high in ranges)
+        assert all(below[1] > above[0] for below, above in zip(ranges, ranges[1:], strict=False))
+
+
+def test_grids_grow_until_neighbours_part():
+    """At 108 and 120, two pixels wide in the middle: cells of 16 pixels part them at 112."""
+    pairs = objects([(image, 10, x, 100) for image in range(30) for x in (108, 120)])
+    assert propose_grid(pairs, 8, (1, 40), 0.2) == 20
+    apart = objects([(image, 10, x, 100) for image in range(30) for x in (60, 220)])
+    assert propose_grid(apart, 8, (1, 40), 0.2) == 8
+    same = objects([(image, 10, 100, 100) for image in (0, 0, 1, 1, 2, 2)])
+    assert propose_grid(same, 8, (1, 40), 0.2) == 64                  # nothing parts these
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Eight drawn images."""
+    write_split(tmp_path, "train", 8, seed=5, size=96)
+    return tmp_path
+
+
+def check(folder, *more, split="train"):
+    sets = [f"{name}_{kind}" for name in ("train", "val")
+            for kind in (f"json={folder}/train.json", f"images={folder}/train")]
+    return check_dataset.main(["-o", *sets, *more, "--split", split, "--output", f"{folder}/out"])
+
+
+def edit(folder, change):
+    path = folder / "train.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def test_a_good_set(folder, capsys):
+    assert check(folder) == 0
+    page = capsys.readouterr().out
+    content = json.loads((folder / "train.json").read_text())
+    count = sum(1 - entry["iscrowd"] for entry in content["annotations"])
+    assert f"8 images, {count} objects" in page and "no problems" in page
+    assert "verdict: everything can be used" in page and len(page.splitlines()) < 60
+    assert page.startswith((folder / "out" / "report.txt").read_text())
+    used = {entry["image_id"] for entry in content["annotations"] if not entry["iscrowd"]}
+    pictures = sorted((folder / "out").glob("*.jpg"))
+    assert len(pictures) == len(used)
+    plain = cv2.imread(str(folder / "train" / pictures[0].name.split("_")[1]))
+    assert np.abs(cv2.imread(str(pictures[0])).astype(int) - plain).mean() > 2       # drawn on
+
+
+def test_the_proposal_can_be_used_as_it_is_printed(folder, capsys):
+    check(folder)
+    line, = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  -o ")]
+    settings = [setting.strip("'") for setting in line.split()[1:]]
+    assert check(folder, *settings) == 0
+
+
+def test_problems_are_named_and_change_the_exit_code(folder, capsys):
+    def damage(content):
+        first, second, third = content["annotations"][:3]
+        content["annotations"].append({**first, "id": 900})          # the same object again
+        second["segmentation"], second["iscrowd"], second["id"] = [[1, 1, 2]], 0, 901
+        third.update(image_id=55, id=902)
+        speck = [[5.1, 5.1, 5.2, 5.1, 5.2, 5.2]]
+        content["annotations"].append({**first, "id": 903, "segmentation": speck, "iscrowd": 0})
+    edit(folder, damage)
+    images = folder / "train"
+    (images / "000003.jpg").write_bytes((images / "000003.jpg").read_bytes()[:400])
+    (images / "000005.jpg").write_bytes((images / "000004.jpg").read_bytes())
+    assert check(folder) == 1
+    page, names = capsys.readouterr().out, (folder / "out" / "problems.txt").read_text()
+    for expected in ("000005.jpg' is (", "annotations do not fit", "000003.jpg' is truncated",
+                     "annotation 901 of 000001.jpg", "annotation 902 of image 55",
+                     "annotation 903 of 000001.jpg", "annotation 900 of 000001.jpg"):
+        assert expected in names, expected
+    assert "2 images that cannot be used (skipped)" in page and "verdict: a run would go on" in page
+    assert check(folder, "max_broken_images=0.0") == 2
+    assert check(folder, split="val") == 2
+    assert "verdict: a run would stop" in capsys.readouterr().out
+
+
+def test_missing_images(folder, capsys):
+    (folder / "train" / "000001.jpg").unlink()
+    assert check(folder, "max_broken_images=0.2") == 1
+    assert "1 images that are missing (skipped): 000001.jpg" in capsys.readouterr().out
+    assert check(folder) == 2                                        # one of 8 is more than 1 %
+    for path in (folder / "train").iterdir():
+        path.unlink()
+    assert check(folder) == 2
+
+
+def test_copies_and_objects_that_vanish_in_the_resize(folder, capsys):
+    def add(content):
+        first, second = content["images"][:2]
+        second.update(height=first["height"], width=first["width"])
+        size = first["height"], first["width"]
+        content["annotations"] = [entry for entry in content["annotations"]
+                                  if entry["image_id"] != second["id"]]
+        content["annotations"].append({
+            "id": 900, "image_id": first["id"], "category_id": 1, "iscrowd": 0,
+            "segmentation": {"size": size, "counts": [size[0] * size[1] - 1, 1]}})
+    edit(folder, add)
+    (folder / "train" / "000002.jpg").write_bytes((folder / "train" / "000001.jpg").read_bytes())
+    assert check(folder, "train_short_sides=(32,)", "train_max_side=32") == 1
+    page = capsys.readouterr().out
+    assert "1 files that are copies of each other (used): 000001.jpg = 000002.jpg" in page
+    assert "lose their last pixel" in page and "annotation 900 of 000001.jpg" in page
+
+
+def test_a_mistake_is_one_sentence_and_exit_code_2(folder):
+    done = subprocess.run([sys.executable, "-m", "tools.check_dataset", "-o",
+                           f"train_json={folder}/none.json"], capture_output=True, text=True,
+                          cwd=Path(__file__).resolve().parents[1])
+    assert done.returncode == 2 and done.stderr.count("error:") == 1 and "none.json" in done.stderr
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the real data of ../shared/data")
+@pytest.mark.parametrize("name, json_name, text", [
+    ("fruits_nuts", "trainval.json", "18 images, 165 objects (9.2 per image"),
+    ("coco_fixture", "instances.json", "3 crowd regions (2.6 % of the annotations)")])
+def test_real_sets(tmp_path, capsys, name, json_name, text):
+    code = check_dataset.main(["-o", f"train_json={SHARED / name / json_name}",
+                               f"train_images={SHARED / name / 'images'}", "--pictures", "3",
+                               "--output", str(tmp_path)])
+    assert code == 0 and text in capsys.readouterr().out
+    assert len(list(tmp_path.glob("*.jpg"))) == 3
