@@ -11,7 +11,6 @@ import logging
 import os
 import shutil
 import signal
-import signal
 
 import cv2
 import numpy as np
