@@ -3,12 +3,11 @@ from tools.runtime import configure, describe
 
 configure()
 
-import json
-
-from tools.cli import build_parser, load_config, run
+from tools.cli import add_engine_argument, build_parser, load_config, run
 from tools.data.splits import open_dataset
-from tools.evaluation.coco_eval import evaluate
+from tools.evaluation.coco_eval import EVALUATORS, evaluate, evaluator_name
 from tools.evaluation.evaluate import predict_dataset, print_metrics
+from tools.files import write_json
 from tools.inference.predictor import Predictor
 from tools.training.distributed import is_main, start
 
@@ -16,10 +15,11 @@ from tools.training.distributed import is_main, start
 def parse_args(argv=None):
     parser = build_parser("Evaluate weights on the val set of a config (COCO mask and box AP).")
     parser.add_argument("--weights", metavar="FILE", help="weights file (default: the config's)")
-    parser.add_argument("--library", choices=("auto", "pycocotools", "faster"), default="auto",
-                        help="evaluator; auto is faster-coco-eval where it is installed "
-                             "(the same numbers)")
+    parser.add_argument("--evaluator", choices=EVALUATORS, default="auto",
+                        help="faster: faster-coco-eval; auto: that where it is installed, the "
+                             "numbers are the same (default: %(default)s)")
     parser.add_argument("--results", metavar="FILE", help="also write the detections as COCO json")
+    add_engine_argument(parser)
     return parser.parse_args(argv)
 
 
@@ -28,16 +28,17 @@ def main(argv=None):
     cfg = load_config(args)
     device = start(args.device)
     print(describe(device))
-    predictor = Predictor(cfg, args.weights, device)
+    predictor = Predictor(cfg, args.weights, device, args.engine)
+    print(f"engine: {predictor.engine_choice}")
     print(f"config: {cfg.name}, weights: {predictor.weights}, {len(predictor.class_names)} classes")
     dataset = open_dataset(cfg, "val", class_names=predictor.class_names)
     results = predict_dataset(predictor, dataset)
     if not is_main():
         return
     if args.results:
-        with open(args.results, "w", encoding="utf-8") as file:
-            json.dump(results, file)
-    print_metrics(evaluate(dataset, results, ("segm", "bbox"), args.library))
+        write_json(args.results, results)
+    print(f"evaluator: {evaluator_name(args.evaluator)}")
+    print_metrics(evaluate(dataset, results, ("segm", "bbox"), args.evaluator))
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def test_train_resume_evaluate(data, tmp_path):
     resumed = script("train.py", *override, "--resume")
     assert "at step 2" in resumed and "step 4/4" in resumed
     out = script("eval.py", "-o", *data, "--weights", run_dir / "last.pdparams",
-                 "--library", "pycocotools", "--results", tmp_path / "found.json")
+                 "--evaluator", "pycocotools", "--results", tmp_path / "found.json")
     assert "segm   AP" in out and "bbox   AP" in out and "triangle" in out
     assert isinstance(json.loads((tmp_path / "found.json").read_text()), list)
     info = json.loads(Path(data[-2].split("=")[1]).read_text())

@@ -15,12 +15,13 @@ from tools.training.distributed import gather, get_rank, get_world_size, is_main
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 
 
-def predict_dataset(predictor, dataset, batch_size=1):
+def predict_dataset(predictor, dataset, batch_size=1, skipped=None):
     """The COCO result dicts (RLE masks, tight boxes) of every image of a CocoDataset, as a list.
 
     Of several processes each predicts its share of the images, and gets the results of all.
     batch_size: images of one padded size that the network sees at once; the results are the same.
-    UserError naming an image that cannot be read.
+    UserError naming an image that cannot be read; or, given a list `skipped`, its message goes
+    there and the others are predicted.
     """
     results, started = {}, time.perf_counter()
 
@@ -36,8 +37,12 @@ def predict_dataset(predictor, dataset, batch_size=1):
     with together():
         for job in tqdm(jobs, total=len(share), desc="predict", unit="image", disable=None,
                         leave=False):
-            if job.error:
+            if job.error and skipped is None:
                 raise UserError(job.error)
+            if job.error:
+                skipped.append(job.error)
+    if skipped is not None:
+        skipped[:] = itertools.chain.from_iterable(gather(skipped))
     own = [result for index in sorted(results) for result in results[index]]
     results = list(itertools.chain.from_iterable(gather(own)))
     seconds = time.perf_counter() - started
@@ -58,10 +63,15 @@ def evaluate_model(cfg, dataset, model):
 
 
 def print_metrics(metrics):
-    """A table of the COCO metrics, then the AP of every class."""
+    """A table of the COCO metrics, then the AP of every class; "-" without ground truth."""
     for kind in ("segm", "bbox"):
         if f"{kind}_AP" in metrics:
-            values = (f"  {name} {metrics[f'{kind}_{name}']:.4f}" for name in METRICS)
+            values = (f"  {name} {shown(metrics[f'{kind}_{name}'])}" for name in METRICS)
             print(f"{kind:5s}" + "".join(values))
     for name, ap in metrics.get("segm_per_class", {}).items():
-        print(f"  {name:24s} {ap:.4f}")
+        print(f"  {name:24s} {shown(ap)}")
+
+
+def shown(value):
+    """A metric as text, "-" where it is undefined (-1)."""
+    return "-" if value < 0 else f"{value:.4f}"
