@@ -4,7 +4,6 @@ from tools.runtime import configure, describe
 configure()
 
 import functools
-import json
 import time
 
 import paddle
@@ -15,7 +14,7 @@ from tools.data.loader import train_loader
 from tools.data.splits import open_dataset
 from tools.evaluation.evaluate import evaluate_model
 from tools.training.checkpoint import load_pretrained
-from tools.training.distributed import get_rank, get_world_size, is_main, start
+from tools.training.distributed import get_rank, get_world_size, start
 from tools.training.loop import Trainer, duration
 from tools.training.optimizer import build_optimizer, schedule_steps
 from tools.training.run_state import find_checkpoint, load_checkpoint
@@ -66,9 +65,6 @@ def main(argv=None):
     if trainer.step < num_steps:
         print(f"ended by SIGTERM after step {trainer.step}; continue with --resume")
         return TERMINATED
-    if is_main():
-        with open(f"{cfg.run_dir}/settings.json", "w", encoding="utf-8") as file:
-            json.dump(cfg.as_dict(), file, indent=1)
     best = f", best.pdparams (mask AP {trainer.best_ap:.4f})" if metrics else ""
     print(f"trained to step {trainer.step} in {duration(time.time() - started)}; "
           f"weights in {cfg.run_dir}: last.pdparams{best}")

@@ -133,6 +133,7 @@ class Base:
     checkpoint_every = 1000        # steps
     keep_checkpoints = 3
     eval_every = 5000              # steps; 0: only at the end
+    visualdl = True                # curves for VisualDL too, where it is installed
 
     @property
     def weights_path(self):

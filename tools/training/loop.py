@@ -4,8 +4,6 @@ All randomness is a pure function of (seed, step), so a run resumed at a step is
 not interrupted.  In several processes (distributed.py) all do the same, and rank 0 writes.
 """
 import contextlib
-import json
-import os
 import signal
 import time
 
@@ -27,7 +25,7 @@ from tools.training.distributed import (
 from tools.training.ema import ExponentialMovingAverage
 from tools.training.gradients import add_gradients
 from tools.training.optimizer import learning_rate_at
-from tools.training.run_state import prune_checkpoints, save_checkpoint
+from tools.training.run_state import open_run, prune_checkpoints, save_checkpoint
 
 
 class Trainer:
@@ -42,22 +40,21 @@ class Trainer:
         self.num_steps, self.make_batches, self.evaluate = num_steps, make_batches, evaluate
         self.ema = ExponentialMovingAverage(model, cfg.ema_decay) if cfg.ema_decay else None
         self.scaler = paddle.amp.GradScaler(enable=cfg.amp)     # without amp it does nothing
-        self.step, self.best_ap = 0, -1.0
+        self.step, self.best_ap, self.window = 0, -1.0, Window()
         self.signalled = False             # SIGTERM came to this process
         self.terminated = False            # ... or to another one, and all know
         check_settings(cfg)
-        if is_main():
-            os.makedirs(cfg.run_dir, exist_ok=True)
 
     def run(self):
         """Train from `self.step` to the end, or to the end of a step in which SIGTERM comes.
 
         Returns the last metrics, {} without evaluation and in processes that do not evaluate.
         """
-        cfg, metrics, window = self.cfg, {}, Window()
+        cfg, metrics, window = self.cfg, {}, self.window
         if len(set(gather(self.step))) > 1:
             raise UserError("the processes start at different steps; --resume needs the same "
                             "checkpoint on every node")
+        self.run_log = open_run(cfg, self.step) if is_main() else None
         broadcast(self.model)
         bar = tqdm(total=self.num_steps, initial=self.step, disable=None if is_main() else True,
                    dynamic_ncols=True, unit="step")
@@ -131,8 +128,7 @@ class Trainer:
 
     def append_log(self, record):
         if is_main():
-            with open(f"{self.cfg.run_dir}/log.jsonl", "a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
+            self.run_log.append(record)
 
     def evaluate_and_keep_best(self):
         """Metrics of the val set, logged.

@@ -1,0 +1,346 @@
+"""Nothing is lost: whole files or none, kills at any moment, broken checkpoints, mixed-up runs."""
+import errno
+import json
+import multiprocessing
+import os
+import random
+import re
+import shutil
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convert.readers import read_checkpoint as read_foreign
+from tests.test_training import make_trainer
+from tests.training_process import train
+from tools import files
+from tools.errors import UserError
+from tools.files import atomic_file, remove_leftovers, write_json
+from tools.training.checkpoint import read_weights, save_weights
+from tools.training.run_log import RunLog, read_log
+from tools.training.run_state import (
+    checkpoint_paths,
+    find_checkpoint,
+    load_checkpoint,
+    open_run,
+    read_checkpoint,
+)
+
+KILLS, KILLS_IN_A_SAVE = 22, 10
+NUM_STEPS = 8
+META = {"config": "quickstart", "class_names": ["a"], "network": {}, "input": {}}
+
+
+# -- files -----------------------------------------------------------------------------------------
+
+def full_disk(monkeypatch, error=errno.ENOSPC):
+    """From the third write on the disk is full."""
+
+    class Full:
+        def __init__(self, file):
+            self.file, self.writes = file, 0
+
+        def write(self, data):
+            self.writes += 1
+            if self.writes > 2:
+                raise OSError(error, os.strerror(error))
+            return self.file.write(data)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.file.close()
+
+    monkeypatch.setattr(files, "open", lambda *args: Full(open(*args)), raising=False)
+
+
+def test_a_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "w.pdparams"
+    save_weights(path, {"w": np.ones(100_000, np.float32)}, META)
+    before = path.read_bytes()
+    full_disk(monkeypatch)
+    with pytest.raises(UserError, match="cannot write .*w.pdparams.*No space left.*unchanged"):
+        save_weights(path, {"w": np.zeros(100_000, np.float32)}, META)
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["w.pdparams"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_a_disk_that_fills_up_at_the_end_keeps_the_old_file(tmp_path, monkeypatch):
+    """A device whose error only shows when the buffer is flushed."""
+    (tmp_path / "a").write_bytes(b"old")
+    monkeypatch.setattr(files, "open", lambda path, mode: open("/dev/full", "wb"), raising=False)
+    with pytest.raises(UserError, match="No space left"), atomic_file(tmp_path / "a") as file:
+        file.write(b"new")
+    assert (tmp_path / "a").read_bytes() == b"old" and os.listdir(tmp_path) == ["a"]
+
+
+def test_an_error_in_the_block_keeps_the_old_file(tmp_path):
+    (tmp_path / "a").write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt), atomic_file(tmp_path / "a") as file:
+        file.write(b"new")
+        raise KeyboardInterrupt
+    assert (tmp_path / "a").read_bytes() == b"old" and os.listdir(tmp_path) == ["a"]
+
+
+def test_writers_of_one_path_do_not_disturb_each_other(tmp_path):
+    """The one that ends last stays, whole; permissions are those of any new file."""
+    barrier = threading.Barrier(8)
+
+    def write(number):
+        barrier.wait()
+        for _ in range(20):
+            with atomic_file(tmp_path / "sub/a", durable=False) as file:
+                for _ in range(50):
+                    file.write(bytes([number]) * 100)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    content = (tmp_path / "sub/a").read_bytes()
+    assert len(content) == 5000 and len(set(content)) == 1
+    (tmp_path / "plain").write_bytes(b"")
+    assert (tmp_path / "sub/a").stat().st_mode == (tmp_path / "plain").stat().st_mode
+    assert os.listdir(tmp_path / "sub") == ["a"]
+
+
+def test_json(tmp_path):
+    write_json(tmp_path / "new/ü.json", {"ä": [1, None]}, indent=1)
+    assert json.loads((tmp_path / "new/ü.json").read_bytes()) == {"ä": [1, None]}
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "new/ü.json", {1: object()})
+    assert json.loads((tmp_path / "new/ü.json").read_bytes()) == {"ä": [1, None]}
+    for path in (tmp_path / "new", tmp_path / "new/ü.json/below.json"):
+        with pytest.raises(UserError, match=f"cannot write '{re.escape(str(path))}'"):
+            write_json(path, {})
+
+
+# -- checksums -------------------------------------------------------------------------------------
+
+def test_a_flipped_bit_is_found(tmp_path):
+    path = tmp_path / "w.pdparams"
+    save_weights(path, {"w": np.arange(50, dtype=np.float32)}, META)
+    whole = path.read_bytes()
+    np.testing.assert_array_equal(read_weights(path)[0]["w"], np.arange(50))
+    for place in range(len(whole)):
+        data = bytearray(whole)
+        data[place] ^= 1 << place % 8
+        path.write_bytes(data)
+        with pytest.raises(UserError, match="w.pdparams"):
+            read_weights(path)
+    for length in range(len(whole) - 39, len(whole)):        # 39 bytes: the checksum itself
+        path.write_bytes(whole[:length])
+        if length == len(whole) - 39:
+            assert read_weights(path)[1] == META             # a file of the time before checksums
+        else:
+            with pytest.raises(UserError, match="checksum"):
+                read_weights(path)
+    data = bytearray(whole)
+    data[whole.index(np.float32(7).tobytes())] ^= 1
+    path.write_bytes(data)
+    for read in (read_weights, read_foreign):
+        with pytest.raises(UserError, match="checksum is wrong"):
+            read(path)
+
+
+# -- broken checkpoints ----------------------------------------------------------------------------
+
+@pytest.fixture
+def finished_run(tiny_cfg):
+    """A run of 6 steps with checkpoints at 2, 4 and 6."""
+    make_trainer(tiny_cfg, 6).run()
+    return tiny_cfg
+
+
+def damage(path, kind):
+    data = bytearray(Path(path).read_bytes())
+    if kind == "bit":
+        data[len(data) // 2] ^= 1
+    elif kind == "zeros":
+        data[4096:] = bytes(len(data) - 4096)
+    elif kind == "foreign":
+        data = b"\x80\x04}."
+    else:
+        data = data[:{"cut": len(data) // 2, "empty": 0}[kind]]
+    Path(path).write_bytes(data)
+
+
+@pytest.mark.parametrize("kind", ["bit", "zeros", "cut", "empty", "foreign"])
+def test_resume_passes_over_broken_checkpoints(finished_run, capsys, kind):
+    paths = checkpoint_paths(finished_run.run_dir)
+    expected = read_weights(f"{finished_run.run_dir}/last.pdparams")[0]
+    for path in paths[1:]:
+        damage(path, kind)
+    trainer = make_trainer(finished_run, 6)
+    load_checkpoint(trainer, find_checkpoint(finished_run.run_dir, "auto"))
+    said = capsys.readouterr().out
+    assert trainer.step == 2 and said.count("passed over: ") == 2
+    assert all(path in said for path in paths[1:]) and paths[0] not in said
+    trainer.run()
+    assert [os.path.basename(path) for path in checkpoint_paths(finished_run.run_dir)] == \
+        [f"checkpoint_000000{step}.pdstate" for step in (2, 4, 6)]
+    assert Path(f"{paths[2]}.1").exists() and "later than step 2, is now" in capsys.readouterr().out
+    found = read_weights(f"{finished_run.run_dir}/last.pdparams")[0]
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+
+
+def test_all_broken_is_one_error(finished_run):
+    paths = checkpoint_paths(finished_run.run_dir)
+    for path, kind in zip(paths, ("bit", "cut", "foreign"), strict=True):
+        damage(path, kind)
+    with pytest.raises(UserError, match="every checkpoint is broken") as error:
+        find_checkpoint(finished_run.run_dir, "auto")
+    text = str(error.value)
+    assert all(path in text for path in paths) and "checksum" in text and "not a training" in text
+
+
+def test_a_broken_later_checkpoint_never_outlives_the_whole_one(finished_run):
+    """With keep_checkpoints=1 a broken one of a later step must not count as the newest."""
+    cfg = finished_run.replace(keep_checkpoints=1, checkpoint_every=3)
+    damage(checkpoint_paths(cfg.run_dir)[2], "cut")
+    trainer = make_trainer(cfg, 6)
+    load_checkpoint(trainer, find_checkpoint(cfg.run_dir, "auto"))
+    batches = trainer.make_batches
+
+    def two_steps(first, end):
+        yield from batches(first, first + 1)
+        raise KeyboardInterrupt
+
+    trainer.make_batches, trainer.cfg = two_steps, cfg.replace(checkpoint_every=1)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run()
+    assert read_checkpoint(checkpoint_paths(cfg.run_dir)[-1])["step"] == 5
+
+
+# -- the folder of a run ---------------------------------------------------------------------------
+
+def test_a_new_run_does_not_mix_with_an_earlier_one(finished_run, capsys):
+    before = sorted(os.listdir(finished_run.run_dir))
+    second = make_trainer(finished_run, 4)
+    second.run()
+    assert f"is now {finished_run.run_dir}.1" in capsys.readouterr().out
+    assert sorted(os.listdir(f"{finished_run.run_dir}.1")) == before
+    assert [read_checkpoint(path)["step"] for path in checkpoint_paths(finished_run.run_dir)] == \
+        [2, 4]
+    assert [record["step"] for record in read_log(f"{finished_run.run_dir}/log.jsonl")] == [2, 4]
+
+
+def test_open_run_clears_leftovers_and_later_records(tiny_cfg):
+    folder = Path(tiny_cfg.run_dir)
+    folder.mkdir(parents=True)
+    (folder / ".best.pdparams.0123.tmp").write_bytes(b"half")
+    (folder / "log.jsonl").write_text('{"step": 2}\n{"step": 4}\n{"step": 4, "AP": NaN}\n{"st'
+                                      '\nnull\n[]\n{"step": "6"}\n{"step": 6}\n{"step": 8')
+    log = open_run(tiny_cfg.replace(visualdl=False), 4)
+    log.append({"step": 6, "loss": 1.5})
+    assert sorted(os.listdir(folder)) == ["log.jsonl", "settings.json"]
+    assert (folder / "log.jsonl").read_text() == \
+        '{"step": 2}\n{"step": 4}\n{"step": 4, "AP": NaN}\n{"step": 6, "loss": 1.5}\n'
+    assert json.loads((folder / "settings.json").read_text())["fpn_channels"] == 16
+    assert read_log(folder / "none.jsonl") == []
+
+
+def test_visualdl_follows_the_log(tmp_path):
+    """After a resume it holds what log.jsonl holds, no step twice."""
+    reader = pytest.importorskip("visualdl").LogReader
+    RunLog(tmp_path, 0, visualdl=True).append({"step": 2, "loss": 3.0})
+    RunLog(tmp_path, 2, visualdl=True).append({"step": 4, "loss": 2.0})
+    RunLog(tmp_path, 2, visualdl=True).append({"step": 6, "loss": 1.0})
+    file, = (tmp_path / "visualdl").iterdir()
+    scalars = reader(file_path=str(file)).get_data("scalar", "train/loss")
+    assert [(scalar.id, scalar.value) for scalar in scalars] == [(2, 3.0), (6, 1.0)]
+
+
+# -- kills -----------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def processes():
+    """Processes forked from a server that has imported Paddle, with one thread each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["tests.conftest", "tests.training_process"])
+        yield context
+
+
+def start(processes, cfg, pause=0.0):
+    process = processes.Process(target=train, args=(cfg, NUM_STEPS, pause))
+    process.start()
+    return process
+
+
+def half_written(cfg):
+    return list(Path(cfg.run_dir).glob(".checkpoint_*.tmp"))
+
+
+def kill(processes, cfg, seconds):
+    """Start or continue a run, kill it after `seconds`; 1, or 0 if it had ended before."""
+    process = start(processes, cfg)
+    process.join(seconds)
+    process.kill()
+    process.join()
+    return int(process.exitcode == -signal.SIGKILL)
+
+
+def kill_in_a_save(processes, cfg, seconds):
+    """The same while a checkpoint is written, `seconds` after that has begun."""
+    remove_leftovers(cfg.run_dir)
+    process = start(processes, cfg, pause=0.003)
+    while process.is_alive() and not half_written(cfg):
+        time.sleep(0.002)
+    time.sleep(seconds)
+    process.kill()
+    process.join()
+    return int(process.exitcode == -signal.SIGKILL and bool(half_written(cfg)))
+
+
+def content(run_dir):
+    """What a finished run leaves: {file: bytes}, and the records without their times."""
+    last = f"checkpoint_{NUM_STEPS:07d}.pdstate"           # earlier ones hold the time of steps
+    whole = {path.name: path.read_bytes() for path in Path(run_dir).iterdir()
+             if path.suffix == ".pdparams" or path.name == last}
+    records = [{key: value for key, value in json.loads(line).items()
+                if key not in ("data_s", "step_s", "eta_s")}
+               for line in Path(run_dir, "log.jsonl").read_text().splitlines()]
+    return whole, records
+
+
+def test_kills_at_any_moment(tiny_cfg, processes, capfd):
+    """Runs killed 22 times, 10 of them while saving, end in the bytes of one that was not."""
+    rng = random.Random(3)
+    cfg = tiny_cfg.replace(ema_decay=0.9, log_every=3, eval_every=4)
+    warm_up = processes.Process(target=os.getpid)          # the server imports Paddle
+    warm_up.start()
+    warm_up.join()
+    started = time.monotonic()
+    start(processes, cfg).join()
+    seconds = time.monotonic() - started
+    expected, records = content(cfg.run_dir)
+    assert {"last.pdparams", "best.pdparams", "checkpoint_0000008.pdstate"} <= set(expected)
+    assert [record["step"] for record in records] == [3, 4, 6, 8, 8]
+
+    kills = kills_in_a_save = 0
+    while min(kills - KILLS, kills_in_a_save - KILLS_IN_A_SAVE) < 0:
+        shutil.rmtree(cfg.output_dir)
+        for _ in range(rng.randint(4, 8)):
+            if rng.random() < KILLS_IN_A_SAVE / KILLS:
+                killed = kill_in_a_save(processes, cfg, rng.uniform(0, 0.2))
+                kills_in_a_save += killed
+            else:
+                killed = kill(processes, cfg, rng.uniform(0, 0.7 * seconds))
+            kills += killed
+            for path in checkpoint_paths(cfg.run_dir):
+                assert read_checkpoint(path)["step"] == int(path[-11:-8])
+        start(processes, cfg).join()
+        found, found_records = content(cfg.run_dir)
+        assert found_records == records
+        assert found.keys() == expected.keys()
+        assert [name for name, data in expected.items() if found[name] != data] == []
+        assert not list(Path(cfg.run_dir).glob(".*"))
+    capfd.readouterr()                                     # what the processes said

@@ -1,0 +1,56 @@
+"""A training run as a process that can be killed, for test_durability.py."""
+import functools
+import os
+import time
+
+from tests.test_training import make_trainer
+from tools import files
+from tools.data.splits import open_dataset
+from tools.evaluation.evaluate import evaluate_model
+from tools.training.run_state import checkpoint_paths, find_checkpoint, load_checkpoint
+
+
+class SlowFile:
+    """A file whose every write takes a moment."""
+
+    def __init__(self, file, pause):
+        self.file, self.pause = file, pause
+
+    def write(self, data):
+        time.sleep(self.pause)
+        return self.file.write(data)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+
+def slow_down(pause):
+    """Let the checkpoints of this process take their time."""
+    replace = os.replace
+
+    def slow_open(path, mode):
+        file = open(path, mode)
+        return SlowFile(file, pause) if "pdstate" in str(path) else file
+
+    def slow_replace(source, target):
+        time.sleep(20 * pause)
+        replace(source, target)
+
+    files.open, os.replace = slow_open, slow_replace
+
+
+def train(cfg, num_steps, pause):
+    """Train, or continue what an earlier process left; with a `pause`, saves are slow."""
+    trainer = make_trainer(cfg, num_steps)
+    trainer.evaluate = functools.partial(evaluate_model, cfg, open_dataset(cfg, "val"))
+    if checkpoint_paths(cfg.run_dir):
+        load_checkpoint(trainer, find_checkpoint(cfg.run_dir, "auto"))
+    if pause:
+        slow_down(pause)
+    trainer.run()
