@@ -7,9 +7,12 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from tests.conftest import TINY
+from tests.test_scripts import script
 from tools.data import coco, coco_json
 from tools.data.coco import CocoDataset, spread
 from tools.data.images import read_image
+from tools.data.shapes import write_split
 from tools.errors import UserError
 from tools.evaluation.coco_eval import evaluate
 
@@ -264,3 +267,13 @@ def test_transparent_palettes_and_huge_sizes_do_not_crash(make, tmp_path):
         read_image(tmp_path / "huge.png")
     palette = Image.new("RGB", (30, 20), (9, 9, 9)).convert("P")
     assert saved(tmp_path / "p.png", palette, transparency=0).shape == (20, 30, 3)
+
+
+def test_training_goes_on_without_a_broken_image_and_says_so(tmp_path):
+    write_split(tmp_path, "train", 6, seed=5, size=64)
+    (tmp_path / "train" / "000003.jpg").write_bytes(b"")
+    settings = {**TINY, "train_json": f"{tmp_path}/train.json", "num_workers": 2, "max_steps": 6,
+                "train_images": f"{tmp_path}/train", "val_json": "", "output_dir": tmp_path}
+    out = script("train.py", "-o", *(f"{key}={value}" for key, value in settings.items()))
+    assert "step 6/6" in out and out.count("000003.jpg' is empty (0 bytes); skipped") == 1
+    assert "Traceback" not in out

@@ -9,6 +9,7 @@ OMP_NUM_THREADS=1 to its processes where the user had set none, which looks the 
 import contextlib
 import functools
 import io
+import logging
 import math
 import os
 import re
@@ -70,6 +71,10 @@ def import_paddle_quietly():
             warnings.filterwarnings("ignore", message="No ccache found")
             import paddle  # noqa: F401
     finally:
+        for handler in logging.getLogger().handlers:         # Paddle's; it would keep `captured`
+            if getattr(handler, "stream", None) is captured:
+                handler.setStream(sys.stderr)
+                handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
         for line in captured.getvalue().splitlines():
             if not any(noise in line for noise in NOISE):
                 print(line, file=sys.stderr)

@@ -21,12 +21,12 @@ WORTHWHILE = 0.01                                 # gain of objects that is wort
 
 def page(dataset, found, current, proposed, cfg):
     """The whole report as lines."""
-    lines = [*overview(dataset, found), "", *classes(dataset, found), "",
+    lines = [*overview(dataset, found, cfg), "", *classes(dataset, found), "",
              *sizes(found, cfg), "", *levels(current), "", *advice(current, proposed), ""]
     return lines + problems(found)
 
 
-def overview(dataset, found):
+def overview(dataset, found, cfg):
     objects, images = len(found), len(dataset)
     crowds, fullest = dataset.num_crowds, ""
     if objects:
@@ -37,7 +37,8 @@ def overview(dataset, found):
             f"{images} images, {objects} objects ({objects / max(images, 1):.1f} per image"
             f"{fullest}), {dataset.num_classes} classes",
             f"{crowds} crowd regions ({percent(crowds, crowds + objects)} of the annotations); "
-            f"{dataset.num_empty} images without annotations"]
+            f"{dataset.num_empty} images without annotations (training uses the share "
+            f"{cfg.empty_images:g})"]
 
 
 def classes(dataset, found):
