@@ -6,6 +6,9 @@ features runs in numpy on the host, so that any engine's outputs will do.
 C classes, E kernel channels, S grid side of a level, T cells of an image over all levels,
 U cells with a candidate, K candidates (cell, class).
 """
+import functools
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import paddle
 
@@ -24,15 +27,18 @@ class Decoder:
     resized_sizes: (height, width) of each image in the padded input, before padding; a fractional
     size is truncated (PaddleDetection 2.2).
     original_sizes: (height, width) of the masks to return.
-    The arguments of the constructor are the inference settings of config/base.py.
+    The arguments of the constructor are the inference settings of config/base.py, and the number
+    of threads that share the masks.
     """
 
     def __init__(self, strides, score_threshold=0.1, mask_threshold=0.5, max_candidates=500,
-                 nms_kernel="gaussian", nms_sigma=2.0, update_threshold=0.05, max_per_image=100):
+                 nms_kernel="gaussian", nms_sigma=2.0, update_threshold=0.05, max_per_image=100,
+                 threads=1):
         self.strides, self.max_candidates = strides, max_candidates
         self.score_threshold, self.mask_threshold = score_threshold, mask_threshold
         self.nms_kernel, self.nms_sigma = nms_kernel, nms_sigma
         self.update_threshold, self.max_per_image = update_threshold, max_per_image
+        self.pool = ThreadPoolExecutor(threads)
 
     def __call__(self, outputs, resized_sizes, original_sizes):
         category_logits = [to_host(level) for level in outputs["category_logits"]]
@@ -44,10 +50,15 @@ class Decoder:
             scores, class_indices, masks = self.detect(
                 [level[image] for level in category_logits], [level[image] for level in kernels],
                 features[image])
-            crops = [paste(sigmoid(mask.logits), features.shape[2:], resized_size, original_size,
-                           self.mask_threshold, mask.top, mask.left) for mask in masks]
+            paste_one = functools.partial(self.paste, features.shape[2:], resized_size,
+                                          original_size)
+            crops = list(self.pool.map(paste_one, masks))
             results.append(Instances(scores, class_indices, crops, original_size))
         return results
+
+    def paste(self, map_size, resized_size, original_size, mask):
+        return paste(sigmoid(mask.logits), map_size, resized_size, original_size,
+                     self.mask_threshold, mask.top, mask.left)
 
     def detect(self, category_logits, kernels, mask_features):
         """Scores float32 [I], classes int64 [I] and SoftMasks of what is found in one image.
@@ -93,7 +104,8 @@ class Decoder:
         for start in range(0, max(1, len(drawn)), CHUNK):
             chunk = drawn[start:start + CHUNK]
             for cell, mask in zip(chunk, soft_masks(kernels[chunk], mask_features,
-                                                    self.mask_threshold), strict=True):
+                                                    self.mask_threshold, self.pool),
+                                  strict=True):
                 if mask.area > strides[cell]:
                     maskness[cell], masks[cell] = mask.maskness, mask
             rescored = scores * maskness[cells]

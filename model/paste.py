@@ -1,7 +1,7 @@
 """A soft mask at stride 4 -> the binary mask in the original image (SOLOv2, section 3.4).
 
 Bilinear x4, cut to the resized size, bilinear to the original size, > threshold.  Both steps are
-linear and separable, so together they are two small matrix products; a pixel can only exceed the
+linear and separable, so together they are a few taps along each side; a pixel can only exceed the
 threshold if one of the probabilities that it is interpolated from does, so only those rows and
 columns are computed.
 """
@@ -18,32 +18,44 @@ def paste(probs, map_size, resized_size, original_size, threshold, top=0, left=0
     """
     rows = upsampling(map_size[0], int(resized_size[0]), int(original_size[0]))
     columns = upsampling(map_size[1], int(resized_size[1]), int(original_size[1]))
-    rows, columns = rows[:, top:top + probs.shape[0]], columns[:, left:left + probs.shape[1]]
     above = probs > threshold
-    top, bottom, first_row, last_row = reach(rows, above.any(1))
-    left, right, first_column, last_column = reach(columns, above.any(0))
-    support = probs[first_row:last_row, first_column:last_column]
-    rows = rows[top:bottom, first_row:last_row]
-    columns = columns[left:right, first_column:last_column]
-    return top, left, rows @ support @ columns.T > threshold
+    first_row, last_row = reach(*rows, above.any(1), top)
+    first_column, last_column = reach(*columns, above.any(0), left)
+    wide = interpolate(probs.T, *columns, left, first_column, last_column)               # [w, ..]
+    tall = interpolate(np.ascontiguousarray(wide.T), *rows, top, first_row, last_row)    # [h, w]
+    return first_row, first_column, tall > threshold
 
 
-def reach(matrix, above):
-    """Outputs start:stop that the inputs marked in `above` reach, and the inputs they depend on."""
-    if not above.any():
-        return 0, 0, 0, 0
-    outputs = np.flatnonzero(matrix[:, above].any(1))
-    if len(outputs) == 0:                                  # only in the padding
-        return 0, 0, 0, 0
-    inputs = np.flatnonzero(matrix[outputs[0]:outputs[-1] + 1].any(0))
-    return outputs[0], outputs[-1] + 1, inputs[0], inputs[-1] + 1
+def interpolate(values, taps, weights, offset, start, stop):
+    """Rows start:stop of the up-sampled values; their row 0 is row `offset` of the map."""
+    taps = np.clip(taps[:, start:stop] - offset, 0, len(values) - 1)   # outside: the weight is 0
+    weights = weights[:, start:stop, None]
+    result = values[taps[0]] * weights[0]
+    for tap, weight in zip(taps[1:], weights[1:], strict=True):
+        result += values[tap] * weight
+    return result
+
+
+def reach(taps, weights, above, offset):
+    """(start, stop) of the outputs that the inputs marked in `above`, from `offset` on, reach."""
+    marked = np.zeros(taps.max() + 1 + len(above) + offset, bool)
+    marked[offset:offset + len(above)] = above
+    outputs = np.flatnonzero((marked[taps] & (weights > 0)).any(0))
+    return (int(outputs[0]), int(outputs[-1]) + 1) if len(outputs) else (0, 0)
 
 
 @lru_cache(maxsize=64)
 def upsampling(size, resized, original):
-    """float32 [original, size]: x4 along one side, cut to `resized`, then to `original`."""
+    """(taps int64 [3, original], weights float32 [3, original]) of both steps along one side.
+
+    `size` pixels x4, cut to `resized`, then to `original`: a pixel lies between two of the
+    enlarged map, each of which lies between two neighbours of the map.
+    """
     matrix = bilinear_matrix(resized, original) @ bilinear_matrix(size, 4 * size)[:resized]
-    return matrix.astype(np.float32)
+    first = (matrix > 0).argmax(1)
+    taps = first + np.arange(3)[:, None]
+    matrix = np.pad(matrix, ((0, 0), (0, 3)))
+    return taps, np.take_along_axis(matrix, taps.T, 1).T.astype(np.float32)
 
 
 def bilinear_matrix(size, new_size):

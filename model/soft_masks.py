@@ -2,9 +2,12 @@
 
 U cells, E kernel channels, P = h * w pixels of the mask features.
 """
+import itertools
+
 import numpy as np
 import paddle
 
+PART = 32          # cells that a thread draws at a time: their masks fit into a cache
 MARGIN = 2         # pixels kept around a mask: more than bilinear up-sampling reaches
 
 
@@ -38,22 +41,27 @@ class SoftMask:
         return self.top, self.left, self.above
 
 
-def soft_masks(kernels, mask_features, threshold):
+def soft_masks(kernels, mask_features, threshold, pool):
     """The SoftMask of each kernel.
 
     kernels float32 [U, E], a numpy array; mask_features float32 [E, h, w], a numpy array or a
-    Tensor on any device, where the product is then computed.
+    Tensor on any device, where the product is then computed.  pool: of threads to share the work.
     """
     if len(kernels) == 0:
         return []
     size = mask_features.shape[1:]
-    flat = mask_features.reshape([len(mask_features), -1])
-    if isinstance(flat, paddle.Tensor):
-        logits = (paddle.to_tensor(kernels, place=flat.place) @ flat).numpy()            # [U, P]
-    else:
-        logits = kernels @ flat
+    flat = mask_features.reshape([len(mask_features), -1])                               # [E, P]
+    on_device = isinstance(flat, paddle.Tensor)
+    if on_device:
+        kernels = (paddle.to_tensor(kernels, place=flat.place) @ flat).numpy()           # [U, P]
     threshold_logit = np.log(threshold / (1 - threshold))
-    return [SoftMask(row.reshape(size), threshold_logit) for row in logits]
+
+    def draw(part):
+        logits = part if on_device else part @ flat
+        return [SoftMask(row.reshape(size), threshold_logit) for row in logits]
+
+    parts = np.array_split(kernels, -(-len(kernels) // PART))
+    return list(itertools.chain.from_iterable(pool.map(draw, parts)))
 
 
 def sigmoid(logits):

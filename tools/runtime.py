@@ -17,10 +17,16 @@ import sys
 import warnings
 from pathlib import Path
 
+try:
+    import resource
+except ImportError:                    # Windows
+    resource = None
+
 from tools.errors import UserError
 
 THREADS = "OMP_NUM_THREADS"
 MKL_PATH = "MKL_DEBUG_CPU_TYPE"
+NUMPY_THREADS = "OPENBLAS_NUM_THREADS"
 NOISE = ("OMP_NUM_THREADS", "PLEASE USE OMP")     # Paddle's advice against more than one thread
 
 
@@ -37,6 +43,8 @@ def configure():
                   "cannot take effect; call it first or set them in the shell", file=sys.stderr)
         return
     os.environ.update(wanted)
+    # model/decode.py shares its work itself; numpy's threads would only spin beside the network's.
+    os.environ.setdefault(NUMPY_THREADS, "1")
     import_paddle_quietly()
 
 
@@ -163,3 +171,11 @@ def synchronize():
 
     if paddle.device.get_device().startswith("gpu"):
         paddle.device.cuda.synchronize()
+
+
+def peak_memory():
+    """Bytes of the highest memory of this process so far; 0 where the system does not say."""
+    if resource is None:
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1 << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

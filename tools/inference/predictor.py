@@ -5,7 +5,7 @@ from model.decode import Decoder
 from model.solov2 import build_solov2
 from tools.data.transforms import Preprocess, pad_to_divisor
 from tools.inference.engine import Dygraph, open_engine
-from tools.runtime import resolve_device
+from tools.runtime import available_cores, resolve_device
 from tools.training.checkpoint import config_of, load_arrays, read_weights
 
 
@@ -50,7 +50,7 @@ class Predictor:
         self.preprocess = Preprocess(cfg)      # image -> (float32 [3, h, w], resized size)
         self.decoder = Decoder(cfg.strides, cfg.score_threshold, cfg.mask_threshold,
                                cfg.max_candidates, cfg.nms_kernel, cfg.nms_sigma,
-                               cfg.update_threshold, cfg.max_per_image)
+                               cfg.update_threshold, cfg.max_per_image, available_cores())
 
     def __call__(self, image_bgr):
         image, resized_size = self.preprocess(image_bgr)
