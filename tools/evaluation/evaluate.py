@@ -34,7 +34,7 @@ def predict_dataset(predictor, dataset, batch_size=1, skipped=None):
         share.sort(key=lambda index: dataset.image_info(index)["size"])
     pipeline = Pipeline(predictor, keep, dataset.load_image, batch_size)
     jobs = pipeline([(index, index) for index in share])
-    with together():
+    with together(long=True):
         for job in tqdm(jobs, total=len(share), desc="predict", unit="image", disable=None,
                         leave=False):
             if job.error and skipped is None:

@@ -7,12 +7,14 @@ frozen or unused parameters.  The price is that communication does not overlap t
 With a single process every function here returns at once.
 """
 import contextlib
+import itertools
 import os
 import sys
 import time
 
 import paddle
 import paddle.distributed as dist
+from paddle.base.core import create_or_get_global_tcp_store
 from paddle.distributed import get_rank, get_world_size
 
 from tools.errors import UserError
@@ -20,6 +22,7 @@ from tools.runtime import resolve_device
 
 BACKEND = "PADDLE_DISTRI_BACKEND"     # where the launcher leaves its --backend
 GRACE = 20                            # seconds for the launcher to find the process that died
+MEETINGS = itertools.count()
 
 
 def start(device):
@@ -70,18 +73,34 @@ def total_gradients(parameters):
         paddle.assign(part.reshape(gradient.shape), output=gradient)
 
 
+def meet():
+    """Wait until all processes are here, however long; 0.1 s at least.
+
+    Between other communication they must not be apart for more than 30 seconds, or Gloo gives up.
+    """
+    if get_world_size() > 1:
+        store, name = create_or_get_global_tcp_store(), f"meeting {next(MEETINGS)}"
+        store.add(name, 1)
+        while store.add(name, 0) < get_world_size():
+            time.sleep(0.05)
+
+
 def gather(value):
     """[value of rank 0, value of rank 1, ...] of any objects that can be pickled."""
     if get_world_size() == 1:
         return [value]
+    meet()
     values = []
     communicate(dist.all_gather_object, values, value)
     return values
 
 
 @contextlib.contextmanager
-def together():
-    """A UserError in this block, of any process, is raised in all of them when all have left it."""
+def together(long=False):
+    """A UserError in this block, of any process, is raised in all of them when all have left it.
+
+    long: it may take one of them much longer than another.
+    """
     error = None
     try:
         yield
@@ -91,6 +110,8 @@ def together():
         if error:
             raise error
         return
+    if long:
+        meet()
     if total(paddle.to_tensor([float(error is not None)])).item():
         raise UserError("; ".join(filter(None, gather(str(error or "")))))
 
@@ -110,7 +131,7 @@ def communicate(operation, *arguments):
     try:
         operation(*arguments)
     except RuntimeError as error:
-        print(f"rank {get_rank()}: lost another process, see its workerlog ({error})",
-              file=sys.stderr, flush=True)
+        print(f"rank {get_rank()}: lost another process, see its workerlog, or waited for it for "
+              f"too long ({error})", file=sys.stderr, flush=True)
         time.sleep(GRACE)
         raise

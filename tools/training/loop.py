@@ -19,6 +19,7 @@ from tools.training.distributed import (
     get_rank,
     get_world_size,
     is_main,
+    meet,
     together,
     total,
 )
@@ -75,6 +76,7 @@ class Trainer:
                     self.log(window, bar)
                 if (cfg.eval_every and self.step % cfg.eval_every == 0) or last:
                     metrics = self.evaluate_and_keep_best()
+                    meet()
                 if self.step % cfg.checkpoint_every == 0 or last or self.terminated:
                     self.save()
         bar.close()
@@ -158,6 +160,7 @@ class Trainer:
         if is_main():
             save_checkpoint(self)
             prune_checkpoints(self.cfg.run_dir, self.cfg.keep_checkpoints)
+        meet()
 
     def save_weights(self, name, **extra):
         """Write <name>.pdparams into the run's folder."""
@@ -206,6 +209,8 @@ def check_settings(cfg):
 def sigterm_calls(function):
     """Within the block a SIGTERM calls `function` instead of ending the process."""
     previous = signal.signal(signal.SIGTERM, lambda *_: function())
+    if get_world_size() > 1:
+        signal.siginterrupt(signal.SIGTERM, False)       # Paddle's sockets take it for a failure
     try:
         yield
     finally:
