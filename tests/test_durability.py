@@ -16,7 +16,7 @@ import pytest
 
 from convert.readers import read_checkpoint as read_foreign
 from tests.test_training import make_trainer
-from tests.training_process import train
+from tests.training_process import evaluate_as_in_train, train
 from tools import files
 from tools.errors import UserError
 from tools.files import atomic_file, remove_leftovers, write_json
@@ -188,6 +188,20 @@ def test_resume_passes_over_broken_checkpoints(finished_run, capsys, kind):
     assert Path(f"{paths[2]}.1").exists() and "later than step 2, is now" in capsys.readouterr().out
     found = read_weights(f"{finished_run.run_dir}/last.pdparams")[0]
     assert all(np.array_equal(found[name], expected[name]) for name in expected)
+
+
+def test_resume_from_any_checkpoint_ends_in_the_same_bytes(tiny_cfg):
+    cfg = tiny_cfg.replace(ema_decay=0.9, log_every=3, eval_every=4, keep_checkpoints=4)
+    train(cfg, NUM_STEPS)
+    whole, paths = content(cfg.run_dir), checkpoint_paths(cfg.run_dir)
+    for path in paths[:-1]:
+        trainer = make_trainer(cfg, NUM_STEPS)
+        load_checkpoint(trainer, path)
+        os.remove(f"{cfg.run_dir}/last.pdparams")
+        evaluate_as_in_train(trainer)
+        trainer.run()
+        assert content(cfg.run_dir) == whole
+    assert len(list(Path(cfg.run_dir).glob("checkpoint_*.pdstate.*"))) == 1 + 2 + 3
 
 
 def test_all_broken_is_one_error(finished_run):

@@ -45,10 +45,15 @@ def slow_down(pause):
     files.open, os.replace = slow_open, slow_replace
 
 
-def train(cfg, num_steps, pause):
+def evaluate_as_in_train(trainer):
+    val_set = open_dataset(trainer.cfg, "val")
+    trainer.evaluate = functools.partial(evaluate_model, trainer.cfg, val_set)
+
+
+def train(cfg, num_steps, pause=0.0):
     """Train, or continue what an earlier process left; with a `pause`, saves are slow."""
     trainer = make_trainer(cfg, num_steps)
-    trainer.evaluate = functools.partial(evaluate_model, cfg, open_dataset(cfg, "val"))
+    evaluate_as_in_train(trainer)
     if checkpoint_paths(cfg.run_dir):
         load_checkpoint(trainer, find_checkpoint(cfg.run_dir, "auto"))
     if pause:
