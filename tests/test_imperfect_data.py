@@ -7,12 +7,14 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from config import get_config
 from tests.conftest import TINY
 from tests.test_scripts import script
 from tools.data import coco, coco_json
 from tools.data.coco import CocoDataset, spread
 from tools.data.images import read_image
 from tools.data.shapes import write_split
+from tools.data.splits import open_dataset
 from tools.errors import UserError
 from tools.evaluation.coco_eval import evaluate
 
@@ -267,6 +269,18 @@ def test_transparent_palettes_and_huge_sizes_do_not_crash(make, tmp_path):
         read_image(tmp_path / "huge.png")
     palette = Image.new("RGB", (30, 20), (9, 9, 9)).convert("P")
     assert saved(tmp_path / "p.png", palette, transparency=0).shape == (20, 30, 3)
+
+
+def test_what_a_run_skips_is_one_warning(make, tmp_path, caplog):
+    make([note(1)])
+    cfg = get_config("quickstart", train_json=f"{tmp_path}/set.json", train_images=str(tmp_path))
+    open_dataset(cfg, "train")
+    assert not caplog.records
+    make([note(1), *(note(number, segmentation=[]) for number in range(2, 7))])
+    open_dataset(cfg, "train")
+    assert len(caplog.records) == 1
+    assert f"5 {coco.NO_SEGMENTATION}: annotation 2 of a.png, annotation 3 of a.png" in caplog.text
+    assert "..." in caplog.text and "annotation 6" not in caplog.text
 
 
 def test_training_goes_on_without_a_broken_image_and_says_so(tmp_path):

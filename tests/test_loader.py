@@ -160,10 +160,11 @@ def open_broken(folder, max_broken_images=0.2):
                        max_broken_images=max_broken_images)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_broken_image_is_replaced_and_named_once(broken_folder, caplog, workers):
+@pytest.mark.parametrize("workers, paste", [(0, 0.0), (2, 0.0), (0, 1.0)])
+def test_a_broken_image_is_replaced_and_named_once(broken_folder, caplog, workers, paste):
     broken = open_broken(broken_folder)
-    found = batches(broken, stop=6, num_workers=workers)           # four epochs
+    found = batches(broken, stop=6, num_workers=workers,           # four epochs
+                    copy_paste_probability=paste)
     names = [name for batch in found for name in batch["file_names"]]
     assert len(names) == 24 and "000004.jpg" not in names
     assert broken.problems == {coco.BROKEN: ["000004.jpg"]}

@@ -8,6 +8,7 @@ from tools.data.masks import (
     mask_to_rle,
     masks_to_boxes,
     polygons_to_mask,
+    rle_runs,
     rle_to_mask,
     segmentation_to_mask,
 )
@@ -115,3 +116,33 @@ def test_boxes_agree_with_a_loop():
 def test_boxes_of_nothing(shape):
     boxes = masks_to_boxes(np.zeros(shape, bool))
     assert boxes.shape == (shape[0], 4) and not boxes.any()
+
+
+def test_compressed_rles_decode_as_pycocotools_does():
+    rng = np.random.default_rng(0)
+    for trial in range(200):
+        height, width = rng.integers(1, 400 if trial % 20 == 0 else 40, 2).tolist()
+        mask = rng.random((height, width)) < rng.random() ** (1 + trial % 4)
+        if trial % 10 == 0:
+            mask[:] = trial % 20 == 0
+        rle = coco_mask.encode(np.asfortranarray(mask, np.uint8))
+        for counts in (rle["counts"], rle["counts"].decode(), rle_runs(rle, mask.shape).tolist()):
+            found = rle_to_mask({"size": [height, width], "counts": counts}, mask.shape)
+            np.testing.assert_array_equal(found, mask)
+
+
+def test_damaged_rles_are_refused():
+    """pycocotools decodes many of them, to whatever the memory held."""
+    rng = np.random.default_rng(0)
+    whole = mask_to_rle(rng.random((20, 30)) < 0.3)["counts"].encode()
+    refused = 0
+    for _ in range(1000):
+        place, byte = rng.integers(1, len(whole)), bytes(rng.integers(0, 256, 1).tolist())
+        cut = whole[:place]                            # one byte missing, one more, none after it
+        for counts in (cut + whole[place + 1:], cut + byte + whole[place:], cut):
+            try:
+                runs = rle_runs({"size": [20, 30], "counts": counts}, (20, 30))
+                assert runs.sum() == 600 and runs.min() >= 0      # by chance an RLE again
+            except ValueError:
+                refused += 1
+    assert refused > 2900

@@ -4,7 +4,6 @@ Prints one page: classes, object sizes against the grids and scale ranges of the
 proposal for both, and everything that would be skipped, by name.  Exit code 0: all of it would be
 used, 1: something would be skipped, 2: training (for --split val: evaluation) would stop.
 """
-import logging
 import os
 
 from tools.checking import report
@@ -31,7 +30,6 @@ def parse_args(argv=None):
 def main(argv=None):
     args = parse_args(argv)
     cfg = load_config(args)
-    logging.getLogger("tools.data.coco").setLevel(logging.ERROR)       # all of it is in the report
     training = args.split == "train"
     dataset = CocoDataset(getattr(cfg, f"{args.split}_json"), getattr(cfg, f"{args.split}_images"),
                           cfg.classes_file, training, cfg.empty_images, max_broken_images=1.0)

@@ -30,7 +30,7 @@ BROKEN = "images that cannot be used (skipped)"
 
 BORDER = 1.0                    # pixels that coordinates may lie outside without being counted
 FARTHEST = 1e5                  # pixels; filling a polygon takes memory for every one of them
-NAMES_SHOWN = 3                 # per problem, in the warning
+NAMES_SHOWN = 3                 # per problem, in a summary
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class CocoDataset:
       not objects, and an image of which nothing else is usable is no example of an empty one.
     max_broken_images: share of the images that may be missing; they are skipped.  0.0 also forbids
       images that turn out to be broken later, see `note_broken`.
-    problems: {what was skipped or noticed: [names]}, also logged once as a warning.
+    problems: {what was skipped or noticed: [names]}.
     num_crowds: crowd regions; num_empty: images without any annotation, used or not.
     Raises UserError for a json that is not COCO, unknown categories and too many missing images.
     """
@@ -68,8 +68,6 @@ class CocoDataset:
         self._drop_missing_files()
         # Packed, because forked readers would copy every Python object that they touch.
         self._objects = [pickle.dumps(objects[info["id"]]) for info in self._infos]
-        if self.problems:
-            logger.warning("%s: %s", self.path, "; ".join(summaries(self.problems)))
 
     def __len__(self):
         return len(self._infos)
@@ -253,8 +251,9 @@ def usable_polygons(polygons, size):
     good = [polygon for polygon in points if polygon is not None and polygon_area(polygon) > 0]
     if not good:
         return [], NO_NUMBERS if any(polygon is None for polygon in points) else DEGENERATE
-    (x1, y1), (x2, y2) = np.concatenate(good).min(0), np.concatenate(good).max(0)
     flat = [polygon.ravel().tolist() for polygon in good]
+    corners = np.concatenate(good) if len(good) > 1 else good[0]
+    (x1, y1), (x2, y2) = corners.min(0).tolist(), corners.max(0).tolist()
     if x2 <= 0 or y2 <= 0 or x1 >= size[1] or y1 >= size[0]:
         return flat, OUTSIDE
     return flat, CLIPPED if reaches_outside((x1, y1, x2 - x1, y2 - y1), size) else None
@@ -263,16 +262,18 @@ def usable_polygons(polygons, size):
 def as_points(polygon):
     """[x0, y0, x1, y1, ...] or [[x0, y0], ...] -> float64 [P, 2]; None for anything else."""
     try:
-        points = np.asarray(polygon, np.float64).reshape(-1, 2)
+        points = np.array(polygon, np.float64).reshape(-1, 2)
     except (ValueError, TypeError, OverflowError):     # an odd count, text, mixed lists
         return None
-    return points if (np.abs(points) <= FARTHEST).all() else None      # NaN is not either
+    return points if np.abs(points).max(initial=0) <= FARTHEST else None       # NaN is not either
 
 
 def polygon_area(points):
     """Area of float64 [P, 2] in pixels."""
     x, y = points.T
-    return abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2
+    if len(points) < 3:
+        return 0.0
+    return abs(x[:-1] @ y[1:] - y[:-1] @ x[1:] + x[-1] * y[0] - y[-1] * x[0]) / 2
 
 
 def rle_problem(rle, size):

@@ -15,9 +15,13 @@ def polygons_to_mask(polygons, size):
     """
     if not polygons:
         return np.zeros(size, bool)
+    return coco_mask.decode(polygons_to_rle(polygons, size)).astype(bool)
+
+
+def polygons_to_rle(polygons, size):
+    """Union of at least one polygon, as for `polygons_to_mask` -> compressed COCO RLE."""
     flat = [np.asarray(polygon, np.float64).ravel().tolist() for polygon in polygons]
-    rles = coco_mask.frPyObjects(flat, *map(int, size))
-    return coco_mask.decode(coco_mask.merge(rles)).astype(bool)
+    return coco_mask.merge(coco_mask.frPyObjects(flat, *map(int, size)))
 
 
 def rle_to_mask(rle, size):
@@ -40,12 +44,13 @@ def rle_runs(rle, size):
     counts = rle.get("counts")
     if isinstance(counts, list):
         runs = np.array(counts, np.float64)
+        whole = runs.ndim == 1 and np.array_equal(runs, np.floor(runs))
     elif isinstance(counts, (str, bytes)):
         runs = decompressed(counts.encode() if isinstance(counts, str) else counts)
+        whole = True
     else:
         raise ValueError(f"RLE counts of type {type(counts).__name__}, expected text or a list")
-    whole = runs.ndim == 1 and np.all(runs >= 0) and np.all(np.floor(runs) == runs)
-    if not whole or runs.sum() != height * width:
+    if not whole or runs.sum() != height * width or runs.min() < 0:
         raise ValueError(f"RLE counts that are not runs of {height * width} pixels in all")
     return runs.astype(np.int64)
 
@@ -56,18 +61,22 @@ def decompressed(counts):
     Each number is written in groups of 5 bits, the lowest first, with bit 6 on all groups but the
     last and the sign in the last; from the fourth on they are differences to the last but one.
     """
-    groups = np.frombuffer(counts, np.uint8).astype(np.int64) - 48
+    groups = np.frombuffer(counts, np.uint8) - np.uint8(48)      # below 48: wraps to above 63
     last = np.flatnonzero(groups < 32)
-    first = np.append(0, last[:-1] + 1)
-    lengths = last - first + 1
-    if not len(last) or last[-1] != len(groups) - 1 or groups.min() < 0 or groups.max() > 63 \
-            or lengths.max() > 7:
+    if not len(last) or last[-1] != len(groups) - 1 or groups.max() > 63:
         raise ValueError("damaged RLE counts")
-    shifts = 5 * (np.arange(len(groups)) - np.repeat(first, lengths))
-    runs = np.add.reduceat((groups & 31) << shifts, first)
-    runs -= np.where(groups[last] & 16, np.int64(1) << 5 * lengths, 0)
-    for start in (1, 2):
-        runs[start::2] = np.cumsum(runs[start::2])
+    first = np.zeros_like(last)
+    first[1:] = last[:-1] + 1
+    lengths = last - first + 1
+    if lengths.max() > 7:                              # 7 groups hold 32 bits
+        raise ValueError("damaged RLE counts")
+    runs = (groups[first] & 31).astype(np.int64)
+    for place in range(1, lengths.max()):
+        longer = np.flatnonzero(lengths > place)
+        runs[longer] |= (groups[first[longer] + place].astype(np.int64) & 31) << 5 * place
+    runs -= (groups[last].astype(np.int64) & 16) >> 4 << 5 * lengths
+    np.cumsum(runs[1::2], out=runs[1::2])
+    np.cumsum(runs[2::2], out=runs[2::2])
     return runs
 
 
@@ -76,6 +85,15 @@ def segmentation_to_mask(segmentation, size):
     if isinstance(segmentation, dict):
         return rle_to_mask(segmentation, size)
     return polygons_to_mask(segmentation, size)
+
+
+def segmentation_to_rle(segmentation, size):
+    """The "segmentation" of a COCO annotation, polygons or either RLE -> compressed COCO RLE."""
+    if not isinstance(segmentation, dict):
+        return polygons_to_rle(segmentation, size)
+    if isinstance(segmentation["counts"], list):
+        return coco_mask.frPyObjects(segmentation, *map(int, size))
+    return segmentation
 
 
 def mask_to_rle(mask):

@@ -1,10 +1,14 @@
 """The data sets of a config."""
-from tools.data.coco import CocoDataset
+import logging
+
+from tools.data.coco import CocoDataset, summaries
 from tools.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 
 def open_dataset(cfg, split, class_names=None):
-    """The CocoDataset of the "train" or "val" split.
+    """The CocoDataset of the "train" or "val" split; what it skips is logged as one warning.
 
     class_names: what the classes must be (of the weights, or of the training set).  UserError if
     the annotations differ, since class indices would then mean different things.
@@ -16,6 +20,8 @@ def open_dataset(cfg, split, class_names=None):
                               cfg.max_broken_images)
     else:                          # whole: the AP of a part would be another number
         dataset = CocoDataset(json_path, images, cfg.classes_file, training)
+    if dataset.problems:
+        logger.warning("%s: %s", dataset.path, "; ".join(summaries(dataset.problems)))
     if class_names is not None and tuple(class_names) != tuple(dataset.class_names):
         raise UserError(f"the classes of {json_path} ({listed(dataset.class_names)}) are not those "
                         f"expected ({listed(class_names)}); give annotations with the same "
