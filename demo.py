@@ -7,7 +7,7 @@ import sys
 
 from tqdm import tqdm
 
-from tools.cli import add_engine_argument, build_parser, load_config, run
+from tools.cli import add_prediction_arguments, build_parser, load_config, run
 from tools.inference.pipeline import Pipeline
 from tools.inference.predictor import Predictor
 from tools.inference.sources import find_images
@@ -16,7 +16,7 @@ from tools.inference.writers import ResultWriter
 
 def parse_args(argv):
     parser = build_parser(__doc__)
-    parser.add_argument("--weights", help="weights file (default: the config's own)")
+    add_prediction_arguments(parser)
     parser.add_argument("--input", default="images/test",
                         help="image, folder or quoted pattern: 'dir/*.jpg' (default: %(default)s)")
     parser.add_argument("--output", default="images/res",
@@ -25,7 +25,6 @@ def parse_args(argv):
                         help="draw from this score on (default: draw_threshold of the config)")
     parser.add_argument("--results", metavar="FILE",
                         help="write all instances, drawn or not, as COCO json with scores")
-    add_engine_argument(parser)
     return parser.parse_args(argv)
 
 
@@ -41,7 +40,7 @@ def main(argv=None):
     threshold = cfg.draw_threshold if args.score_threshold is None else args.score_threshold
     writer = ResultWriter(images, args.output, predictor.class_names, threshold,
                           with_json=bool(args.results))
-    pipeline = Pipeline(predictor, writer)
+    pipeline = Pipeline(predictor, writer, batch_size=args.batch_size)
     broken = 0
     for job in tqdm(pipeline(images), total=len(images), unit="image", disable=None):
         if job.error:

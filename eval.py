@@ -3,10 +3,11 @@ from tools.runtime import configure, describe
 
 configure()
 
-from tools.cli import add_engine_argument, build_parser, load_config, run
+from tools.cli import add_prediction_arguments, build_parser, load_config, run
 from tools.data.splits import open_dataset
-from tools.evaluation.coco_eval import EVALUATORS, evaluate, evaluator_name
+from tools.evaluation.coco_eval import EVALUATORS, evaluator_name, precisions, summaries
 from tools.evaluation.evaluate import predict_dataset, print_metrics
+from tools.evaluation.report import report_facts, write_report
 from tools.files import write_json
 from tools.inference.predictor import Predictor
 from tools.training.distributed import is_main, start
@@ -14,12 +15,11 @@ from tools.training.distributed import is_main, start
 
 def parse_args(argv=None):
     parser = build_parser("Evaluate weights on the val set of a config (COCO mask and box AP).")
-    parser.add_argument("--weights", metavar="FILE", help="weights file (default: the config's)")
+    add_prediction_arguments(parser)
     parser.add_argument("--evaluator", choices=EVALUATORS, default="auto",
                         help="faster: faster-coco-eval; auto: that where it is installed, the "
                              "numbers are the same (default: %(default)s)")
     parser.add_argument("--results", metavar="FILE", help="also write the detections as COCO json")
-    add_engine_argument(parser)
     return parser.parse_args(argv)
 
 
@@ -32,13 +32,18 @@ def main(argv=None):
     print(f"engine: {predictor.engine_choice}")
     print(f"config: {cfg.name}, weights: {predictor.weights}, {len(predictor.class_names)} classes")
     dataset = open_dataset(cfg, "val", class_names=predictor.class_names)
-    results = predict_dataset(predictor, dataset)
+    results = predict_dataset(predictor, dataset, args.batch_size)
     if not is_main():
         return
     if args.results:
         write_json(args.results, results)
     print(f"evaluator: {evaluator_name(args.evaluator)}")
-    print_metrics(evaluate(dataset, results, ("segm", "bbox"), args.evaluator))
+    precision = precisions(dataset, results, ("segm", "bbox"), args.evaluator)
+    print_metrics(summaries(precision, dataset.class_names))
+    if args.report:
+        facts = report_facts(cfg, predictor, dataset, describe(device), args.evaluator,
+                             args.override)
+        write_report(args.report, dataset, results, precision, facts)
 
 
 if __name__ == "__main__":

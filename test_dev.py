@@ -3,7 +3,7 @@ from tools.runtime import configure, describe
 
 configure()
 
-from tools.cli import add_engine_argument, build_parser, load_config, run
+from tools.cli import add_prediction_arguments, build_parser, load_config, run
 from tools.data.splits import open_dataset
 from tools.evaluation.evaluate import predict_dataset
 from tools.files import write_json
@@ -13,10 +13,9 @@ from tools.inference.predictor import Predictor
 def parse_args(argv=None):
     parser = build_parser("Segment the images of an image_info json (no annotations needed) and "
                           "write the results as the COCO server wants them, masks and boxes.")
-    parser.add_argument("--weights", metavar="FILE", help="weights file (default: the config's)")
+    add_prediction_arguments(parser)
     parser.add_argument("--output", default="results", metavar="FOLDER",
                         help="for segm.json and bbox.json (default: %(default)s)")
-    add_engine_argument(parser)
     return parser.parse_args(argv)
 
 
@@ -28,7 +27,7 @@ def main(argv=None):
     print(f"engine: {predictor.engine_choice}")
     print(f"config {cfg.name}, weights {predictor.weights}, images of {cfg.test_json}")
     dataset = open_dataset(cfg, "test", class_names=predictor.class_names)
-    results = predict_dataset(predictor, dataset)
+    results = predict_dataset(predictor, dataset, args.batch_size)
     for kind, left_out in (("segm", "bbox"), ("bbox", "segmentation")):
         path = f"{args.output}/{kind}.json"
         write_json(path, [{key: value for key, value in result.items() if key != left_out}

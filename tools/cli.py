@@ -30,12 +30,25 @@ def add_config_arguments(parser):
                         help="auto, cpu, gpu or gpu:N (default: %(default)s)")
 
 
-def add_engine_argument(parser):
-    """Add --engine, for scripts that only predict."""
+def add_prediction_arguments(parser):
+    """Add --weights, --engine and --batch-size, for scripts that only predict."""
+    parser.add_argument("--weights", metavar="FILE",
+                        help="weights file (default: the config's own)")
     parser.add_argument("--engine", default="auto", metavar="ENGINE",
                         help="what runs the network: openvino, onnxruntime, dygraph (Paddle), or "
                              "auto, the fastest that is installed (requirements-engines.txt) and "
                              "works here (default: %(default)s)")
+    parser.add_argument("--batch-size", type=positive_int, default=1, metavar="N",
+                        help="images of one padded size that the network sees at once; the results "
+                             "are the same (default: %(default)s)")
+
+
+def positive_int(text):
+    """An argparse type."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 on, got {text}")
+    return number
 
 
 def load_config(args):

@@ -15,7 +15,7 @@ from model.solov2 import build_solov2
 from tools.benchmark.growth import GROWTHS, measure_growth
 from tools.benchmark.synthetic import photograph, random_weights
 from tools.benchmark.train_step import Clock, count_operations, sgemm_rate
-from tools.cli import add_engine_argument, build_parser, load_config
+from tools.cli import add_prediction_arguments, build_parser, load_config
 from tools.data.images import read_image
 from tools.data.transforms import pad_to_divisor
 from tools.inference.pipeline import Pipeline
@@ -29,15 +29,13 @@ IMAGE_TO_MASKS = ("pre-process", "network", "post-process")
 
 def parse_args(argv):
     parser = build_parser(__doc__)
-    add_engine_argument(parser)
-    parser.add_argument("--weights", metavar="FILE")
+    add_prediction_arguments(parser)
     parser.add_argument("--image", metavar="FILE", help="default: noise of --size")
     parser.add_argument("--size", type=int, nargs=2, default=(480, 640), metavar=("H", "W"),
                         help="pixels of the original image")
     parser.add_argument("--runs", type=int, default=10, help="counted runs, after one other")
     parser.add_argument("--images", type=int, default=0, metavar="N",
                         help="also send the image N times through the pipeline of demo.py")
-    parser.add_argument("--batch-size", type=int, default=1, help="of the pipeline")
     parser.add_argument("--growth", choices=GROWTHS, help="a table and a picture of the growth")
     parser.add_argument("--output", default="growth.png", help="the picture (default: %(default)s)")
     parser.add_argument("--compare", metavar="COMMAND",
