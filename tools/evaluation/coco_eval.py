@@ -4,6 +4,7 @@ T: the 10 IoU thresholds 0.50, 0.55 .. 0.95; R: 101 recall steps 0.00, 0.01 .. 1
 A: the object sizes of AREAS.
 """
 import contextlib
+import functools
 import io
 from importlib.metadata import version
 
@@ -29,10 +30,7 @@ def evaluate(dataset, results, iou_types=("segm",), evaluator="auto"):
     "segm_APs", "segm_APm", "segm_APl"} in 0..1, and "segm_per_class", {class name: AP}.
     No results: 0.  Without ground truth (of that class or size): -1, as in pycocotools.
     """
-    metrics = {}
-    for iou_type, precision in precisions(dataset, results, iou_types, evaluator).items():
-        metrics.update(summary(precision, iou_type, dataset.class_names))
-    return metrics
+    return summaries(precisions(dataset, results, iou_types, evaluator), dataset.class_names)
 
 
 def precisions(dataset, results, iou_types=("segm",), evaluator="auto"):
@@ -80,7 +78,7 @@ def evaluator_classes(evaluator):
     if evaluator != "pycocotools":
         try:
             from faster_coco_eval import COCO, COCOeval_faster
-            return COCO, COCOeval_faster
+            return COCO, functools.partial(COCOeval_faster, print_function=lambda *_: None)
         except ImportError:
             if evaluator == "faster":
                 raise UserError("faster-coco-eval is not installed: pip install faster-coco-eval, "
@@ -152,6 +150,12 @@ def indexed(index_class, content):
     index.dataset = content
     index.createIndex()
     return index
+
+
+def summaries(precision, class_names):
+    """The metrics of `evaluate` from what `precisions` returned."""
+    return {name: value for iou_type, values in precision.items()
+            for name, value in summary(values, iou_type, class_names).items()}
 
 
 def summary(precision, iou_type, class_names):

@@ -34,19 +34,27 @@ def draw(image, instances, class_names, score_threshold):
                          "both must be (height, width) of the same image")
     shown = [index for index in range(len(instances))
              if instances.scores[index] >= score_threshold and instances.boxes[index].any()]
-    crops = {index: instances.crop(index) for index in shown}
-    for index in sorted(shown, key=lambda i: -np.count_nonzero(crops[i][2])):
-        draw_mask(canvas, crops[index], color_of(index))             # small ones on top
+    draw_marks(canvas, [
+        (instances.crop(index), color_of(index), f"{ascii_name(class_names, class_index)} "
+                                                 f"{instances.scores[index]:.2f}")
+        for index, class_index in zip(shown, instances.class_indices[shown], strict=True)])
+    return canvas
+
+
+def draw_marks(canvas, marks):
+    """Draw masks with their contours and labels on a uint8 BGR image, the most important first.
+
+    marks: list of ((top, left, bool [h, w]), BGR color, text); every mask covers a pixel.
+    """
+    for crop, color, _ in sorted(marks, key=lambda mark: -np.count_nonzero(mark[0][2])):
+        draw_mask(canvas, crop, color)                 # small ones on top
     labels = []
-    for index in shown:            # the best instance chooses its place first
-        text = ascii_name(class_names, instances.class_indices[index])
-        label = place_label(f"{text} {instances.scores[index]:.2f}", color_of(index),
-                            crops[index], size, labels)
+    for crop, color, text in marks:                    # the first one chooses its place first
+        label = place_label(text, color, crop, canvas.shape[:2], labels)
         if label:
             labels.append(label)
-    for label in reversed(labels):                                   # and stays on top
+    for label in reversed(labels):                     # and stays on top
         draw_label(canvas, label)
-    return canvas
 
 
 def to_bgr(image):
