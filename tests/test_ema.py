@@ -41,3 +41,18 @@ def test_state_round_trip():
     other.update()
     for name, tensor in ema.weights().items():
         np.testing.assert_array_equal(tensor.numpy(), other.weights()[name].numpy())
+
+
+def test_it_follows_weights_that_are_loaded_and_trained():
+    """The average holds on to the model's own tensors."""
+    model = paddle.nn.Sequential(paddle.nn.Linear(2, 2), paddle.nn.BatchNorm1D(2))
+    ema = ExponentialMovingAverage(model, 0.0)
+    optimizer = paddle.optimizer.SGD(0.1, parameters=model.parameters())
+    model.set_state_dict({name: np.full(tensor.shape, 3, np.float32)
+                          for name, tensor in model.state_dict().items()})
+    model(paddle.rand([4, 2])).square().sum().backward()
+    optimizer.step()
+    ema.update()
+    for name, tensor in model.state_dict().items():
+        np.testing.assert_array_equal(ema.weights()[name].numpy(), tensor.numpy(), err_msg=name)
+    assert not np.array_equal(ema.weights()["0.weight"].numpy(), np.full((2, 2), 3, np.float32))
