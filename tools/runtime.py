@@ -79,10 +79,9 @@ def import_paddle_quietly():
             warnings.filterwarnings("ignore", message="No ccache found")
             import paddle  # noqa: F401
     finally:
-        for handler in logging.getLogger().handlers:         # Paddle's; it would keep `captured`
+        for handler in logging.getLogger().handlers[:]:     # Paddle's, which would keep it
             if getattr(handler, "stream", None) is captured:
-                handler.setStream(sys.stderr)
-                handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+                logging.getLogger().removeHandler(handler)   # Python's own goes to stderr
         for line in captured.getvalue().splitlines():
             if not any(noise in line for noise in NOISE):
                 print(line, file=sys.stderr)

@@ -137,7 +137,7 @@ class CocoDataset:
         if self.max_broken_images == 0:
             raise UserError(message)
         names.append(file_name)
-        logger.warning("%s; skipped, as %d before it", message, len(names) - 1)
+        logger.warning("%s; skipped (broken images so far: %d)", message, len(names))
 
     def _with_sizes(self, images):
         """The image entries with whole numbers as "height" and "width", else those of the file."""
