@@ -20,6 +20,8 @@ def parse_args(argv=None):
                         help="faster: faster-coco-eval; auto: that where it is installed, the "
                              "numbers are the same (default: %(default)s)")
     parser.add_argument("--results", metavar="FILE", help="also write the detections as COCO json")
+    parser.add_argument("--report", metavar="FILE.html",
+                        help="also write a report to look at: tables, curves, the worst images")
     return parser.parse_args(argv)
 
 

@@ -3,11 +3,14 @@ from tools.runtime import configure, describe
 
 configure()
 
+import sys
+
 from tools.cli import add_prediction_arguments, build_parser, load_config, run
 from tools.data.splits import open_dataset
 from tools.evaluation.evaluate import predict_dataset
-from tools.files import write_json
 from tools.inference.predictor import Predictor
+from tools.inference.writers import write_test_results
+from tools.training.distributed import is_main, start
 
 
 def parse_args(argv=None):
@@ -16,23 +19,31 @@ def parse_args(argv=None):
     add_prediction_arguments(parser)
     parser.add_argument("--output", default="results", metavar="FOLDER",
                         help="for segm.json and bbox.json (default: %(default)s)")
+    parser.add_argument("--algorithm", metavar="NAME",
+                        help="also zip them under the names that the COCO server asks for: "
+                             "FOLDER/segm/detections_<set>_<NAME>_results.zip, and so for bbox")
     return parser.parse_args(argv)
 
 
 def main(argv=None):
     args = parse_args(argv)
     cfg = load_config(args)
-    predictor = Predictor(cfg, args.weights, args.device, args.engine)
-    print(describe(predictor.device))
+    device = start(args.device)
+    predictor = Predictor(cfg, args.weights, device, args.engine)
+    print(describe(device))
     print(f"engine: {predictor.engine_choice}")
     print(f"config {cfg.name}, weights {predictor.weights}, images of {cfg.test_json}")
     dataset = open_dataset(cfg, "test", class_names=predictor.class_names)
-    results = predict_dataset(predictor, dataset, args.batch_size)
-    for kind, left_out in (("segm", "bbox"), ("bbox", "segmentation")):
-        path = f"{args.output}/{kind}.json"
-        write_json(path, [{key: value for key, value in result.items() if key != left_out}
-                          for result in results])
-        print(f"{path}: {len(results)} instances in {len(dataset)} images")
+    skipped = []
+    results = predict_dataset(predictor, dataset, args.batch_size, skipped)
+    if is_main():
+        for path in write_test_results(args.output, results, cfg.test_json, args.algorithm):
+            print(f"{path}: {len(results)} instances in {len(dataset) - len(skipped)} images")
+        for message in skipped:
+            print(f"skipped: {message}", file=sys.stderr)
+        if skipped:
+            print(f"{len(skipped)} of {len(dataset)} images were skipped", file=sys.stderr)
+    return 1 if skipped else 0
 
 
 if __name__ == "__main__":

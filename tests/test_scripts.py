@@ -1,14 +1,19 @@
 """The scripts as a user runs them: train, stop, resume, evaluate; mistakes are one sentence."""
 import json
 import os
+import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from config import get_config
+from model.solov2 import build_solov2
 from tests.conftest import TINY
-from tools.training.checkpoint import read_weights
+from tools.data.shapes import CLASS_NAMES
+from tools.training.checkpoint import meta_of, read_weights, save_weights, to_arrays
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -42,20 +47,55 @@ def test_train_resume_evaluate(data, tmp_path):
     resumed = script("train.py", *override, "--resume")
     assert "at step 2" in resumed and "step 4/4" in resumed
     out = script("eval.py", "-o", *data, "--weights", run_dir / "last.pdparams",
-                 "--evaluator", "pycocotools", "--results", tmp_path / "found.json")
+                 "--evaluator", "pycocotools", "--results", tmp_path / "found.json",
+                 "--report", tmp_path / "report.html")
+    assert "evaluator: pycocotools" in out
     assert "segm   AP" in out and "bbox   AP" in out and "triangle" in out
     assert isinstance(json.loads((tmp_path / "found.json").read_text()), list)
-    info = json.loads(Path(data[-2].split("=")[1]).read_text())
+    report = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for fact in (str(run_dir / "last.pdparams"), data[-2].split("=")[1], "Paddle ",
+                 "batch_size=2", "pycocotools ", "device cpu", "dygraph"):
+        assert fact in report
+
+
+@pytest.fixture(scope="module")
+def weights(shapes_dir, tmp_path_factory):
+    """Random weights of the tiny network that find many things."""
+    cfg = get_config("quickstart", **TINY)
+    model = build_solov2(cfg)
+    model.head.category_pred.bias.set_value(model.head.category_pred.bias + 3)
+    path = str(tmp_path_factory.mktemp("weights") / "random.pdparams")
+    save_weights(path, to_arrays(model.state_dict()), meta_of(cfg, CLASS_NAMES))
+    return path
+
+
+def test_results_for_the_server_despite_a_broken_image(data, weights, tmp_path, shapes_dir):
+    shutil.copytree(shapes_dir / "val", tmp_path / "images")
+    info = json.loads((shapes_dir / "val.json").read_text())
     del info["annotations"]                                  # as in the json of a test set
-    (tmp_path / "info.json").write_text(json.dumps(info))
-    out = script("test_dev.py", "-o", *data, f"test_json={tmp_path}/info.json",
-                 f"test_images={data[-1].split('=')[1]}", "score_threshold=0.01",
-                 "update_threshold=0.001", "--weights", run_dir / "last.pdparams",
-                 "--output", tmp_path / "server")
-    assert "instances in 4 images" in out
+    (tmp_path / "image_info_some-set.json").write_text(json.dumps(info))
+    broken = tmp_path / "images" / info["images"][1]["file_name"]
+    broken.write_bytes(broken.read_bytes()[:500])
+    out = script("test_dev.py", "-o", *data, f"test_json={tmp_path}/image_info_some-set.json",
+                 f"test_images={tmp_path}/images", "--weights", weights,
+                 "--output", tmp_path / "server", "--algorithm", "SOLOv2", code=1)
+    assert f"skipped: image '{broken}' is truncated" in out and "1 of 4 images were skipped" in out
+    written = {path.relative_to(tmp_path / "server").as_posix()
+               for path in (tmp_path / "server").rglob("*") if path.is_file()}
+    name = "detections_some-set_SOLOv2_results"
+    assert written == {"segm.json", "bbox.json", f"segm/{name}.zip", f"bbox/{name}.zip"}
     for kind, key in (("segm", "segmentation"), ("bbox", "bbox")):
         found = json.loads((tmp_path / "server" / f"{kind}.json").read_text())
+        assert {row["image_id"] for row in found} == {image["id"] for image in info["images"]
+                                                      } - {info["images"][1]["id"]}
         assert all(set(row) == {"image_id", "category_id", "score", key} for row in found)
+        with zipfile.ZipFile(tmp_path / "server" / kind / f"{name}.zip") as archive:
+            assert archive.namelist() == [f"{name}.json"]
+            assert json.loads(archive.read(f"{name}.json")) == found
+    broken.unlink()
+    out = script("test_dev.py", "-o", *data, f"test_json={tmp_path}/image_info_some-set.json",
+                 f"test_images={tmp_path}/images", "--weights", weights, code=2)
+    assert out.count("error:") == 1 and str(broken) in out
 
 
 def test_other_classes_are_re_initialised_and_said(data, tmp_path, shapes_dir):

@@ -1,5 +1,6 @@
 """Results on disk: drawn images beside each other without collisions, COCO json; all atomic."""
 import os
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -109,3 +110,25 @@ def coco_results(instances, image_id, category_ids):
     return [{"image_id": image_id, "category_id": category_ids[class_index], "segmentation": rle,
              "bbox": [x1, y1, x2 - x1, y2 - y1], "score": score}
             for class_index, score, (x1, y1, x2, y2), rle in columns]
+
+
+def write_test_results(folder, results, test_json, algorithm=None):
+    """Write `folder`/segm.json and bbox.json, the COCO results without boxes and without masks.
+
+    algorithm: name under which the COCO server is to list them; adds segm/detections_<set>_
+    <algorithm>_results.zip and the same of bbox, each around a json of its name, where <set> is
+    that of `test_json` (test-dev2017 of image_info_test-dev2017.json).  Returns all paths.
+    """
+    test_set = Path(test_json).stem.removeprefix("image_info_").removeprefix("instances_")
+    paths = []
+    for kind, left_out in (("segm", "bbox"), ("bbox", "segmentation")):
+        paths.append(Path(folder) / f"{kind}.json")
+        write_json(paths[-1], [{key: value for key, value in result.items() if key != left_out}
+                               for result in results])
+        if algorithm:
+            name = f"detections_{test_set}_{algorithm}_results"
+            paths.append(Path(folder) / kind / f"{name}.zip")
+            with atomic_file(paths[-1]) as file, \
+                    zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.write(paths[-2], f"{name}.json")
+    return paths
