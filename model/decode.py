@@ -52,7 +52,7 @@ class Decoder:
                 features[image])
             paste_one = functools.partial(self.paste, features.shape[2:], resized_size,
                                           original_size)
-            crops = list(self.pool.map(paste_one, masks))
+            crops = self.pool.map(paste_one, masks)    # packed by Instances as they come
             results.append(Instances(scores, class_indices, crops, original_size))
         return results
 

@@ -9,6 +9,8 @@ from functools import lru_cache
 
 import numpy as np
 
+BLOCK = 1 << 16    # pixels computed at a time: they fit into a cache, and memory stays bounded
+
 
 def paste(probs, map_size, resized_size, original_size, threshold, top=0, left=0):
     """The crop (top, left, bool [h, w]) of a mask in the image.
@@ -21,9 +23,13 @@ def paste(probs, map_size, resized_size, original_size, threshold, top=0, left=0
     above = probs > threshold
     first_row, last_row = reach(*rows, above.any(1), top)
     first_column, last_column = reach(*columns, above.any(0), left)
-    wide = interpolate(probs.T, *columns, left, first_column, last_column)               # [w, ..]
-    tall = interpolate(np.ascontiguousarray(wide.T), *rows, top, first_row, last_row)    # [h, w]
-    return first_row, first_column, tall > threshold
+    wide = interpolate(probs.T, *columns, left, first_column, last_column).T.copy()      # [.., w]
+    mask = np.empty((last_row - first_row, last_column - first_column), bool)
+    for start in range(0, len(mask), step := 1 + BLOCK // (mask.shape[1] + 1)):
+        stop = min(start + step, len(mask))
+        mask[start:stop] = interpolate(wide, *rows, top, first_row + start,
+                                       first_row + stop) > threshold
+    return first_row, first_column, mask
 
 
 def interpolate(values, taps, weights, offset, start, stop):
@@ -31,8 +37,9 @@ def interpolate(values, taps, weights, offset, start, stop):
     taps = np.clip(taps[:, start:stop] - offset, 0, len(values) - 1)   # outside: the weight is 0
     weights = weights[:, start:stop, None]
     result = values[taps[0]] * weights[0]
-    for tap, weight in zip(taps[1:], weights[1:], strict=True):
-        result += values[tap] * weight
+    result += values[taps[1]] * weights[1]
+    third = np.flatnonzero(weights[2])                 # few: a pixel rarely lies between three
+    result[third] += values[taps[2, third]] * weights[2, third]
     return result
 
 
