@@ -1,5 +1,6 @@
 """What real data sets contain: each case is loaded, or skipped and counted with its name."""
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -8,6 +9,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from config import get_config
+from model.solov2 import build_solov2
 from tests.conftest import TINY
 from tests.test_scripts import script
 from tools.data import coco, coco_json
@@ -16,7 +18,8 @@ from tools.data.images import read_image
 from tools.data.shapes import write_split
 from tools.data.splits import open_dataset
 from tools.errors import UserError
-from tools.evaluation.coco_eval import evaluate
+from tools.evaluation.coco_eval import evaluate, ground_truth
+from tools.evaluation.evaluate import evaluate_model
 
 SQUARE = [2, 2, 6, 2, 6, 6, 2, 6]                      # box (2, 2, 6, 6)
 NAN, INF = float("nan"), float("inf")
@@ -281,6 +284,18 @@ def test_what_a_run_skips_is_one_warning(make, tmp_path, caplog):
     assert len(caplog.records) == 1
     assert f"5 {coco.NO_SEGMENTATION}: annotation 2 of a.png, annotation 3 of a.png" in caplog.text
     assert "..." in caplog.text and "annotation 6" not in caplog.text
+
+
+def test_an_unreadable_image_lowers_the_ap_and_does_not_end_the_training(tiny_cfg, shapes_dir,
+                                                                         tmp_path, caplog):
+    val = tmp_path / "val"
+    shutil.copytree(shapes_dir / "val", val)
+    (val / "000002.jpg").write_bytes(b"")
+    dataset = open_dataset(tiny_cfg.replace(val_images=str(val)), "val")
+    found = evaluate_model(tiny_cfg, dataset, build_solov2(tiny_cfg))
+    assert found["segm_AP"] >= 0                                     # -1: no ground truth
+    assert "1 images of the evaluation" in caplog.text and "000002.jpg' is empty" in caplog.text
+    assert len(ground_truth(dataset)["images"]) == 4
 
 
 def test_training_goes_on_without_a_broken_image_and_says_so(tmp_path):

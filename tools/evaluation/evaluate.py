@@ -1,5 +1,6 @@
 """A predictor over a data set, and the metrics as text."""
 import itertools
+import logging
 import sys
 import time
 
@@ -11,6 +12,8 @@ from tools.inference.pipeline import Pipeline
 from tools.inference.predictor import Predictor
 from tools.inference.writers import coco_results
 from tools.training.distributed import gather, get_rank, get_world_size, is_main, together
+
+logger = logging.getLogger(__name__)
 
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 
@@ -54,10 +57,15 @@ def predict_dataset(predictor, dataset, batch_size=1, skipped=None):
 def evaluate_model(cfg, dataset, model):
     """Mask metrics of a network in training on a CocoDataset: {"segm_AP": ..., ...}.
 
-    Of several processes only rank 0 gets them, the others {}.
+    Of several processes only rank 0 gets them, the others {}.  An image that cannot be read does
+    not end the training: nothing is found in it, which the metrics count, and it is named.
     """
     predictor = Predictor.from_model(cfg, model, dataset.class_names)
-    results = predict_dataset(predictor, dataset)
+    skipped = []
+    results = predict_dataset(predictor, dataset, skipped=skipped)
+    if skipped and is_main():
+        logger.warning("%d images of the evaluation cannot be read, their objects count as not "
+                       "found: %s", len(skipped), "; ".join(skipped))
     metrics = evaluate(dataset, results) if is_main() else {}
     return {key: value for key, value in metrics.items() if not isinstance(value, dict)}
 
