@@ -8,12 +8,13 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from config import get_config
 from model.targets import positive_cells
 from tools import check_dataset
 from tools.checking.fit import fit, propose, propose_grid, propose_ranges
-from tools.checking.survey import COLUMNS, Survey, survey
+from tools.checking.survey import COLUMNS, Survey, maybe_turned, survey
 from tools.data.coco import CocoDataset
 from tools.data.shapes import write_split
 from tools.data.transforms import Resize
@@ -167,6 +168,22 @@ def test_missing_images(folder, capsys):
     for path in (folder / "train").iterdir():
         path.unlink()
     assert check(folder) == 2
+
+
+@pytest.mark.parametrize("orientation, side, noticed", [(1, 30, False), (3, 30, True),
+                                                        (6, 30, False), (6, 20, True)])
+def test_what_exif_leaves_open(tmp_path, orientation, side, noticed):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (side, 20)).save(tmp_path / "image.jpg", exif=exif)
+    assert maybe_turned(tmp_path / "image.jpg", (20, side, 3)) == noticed
+
+
+def test_images_that_are_nearly_black_are_noticed(folder, capsys):
+    path = folder / "train" / "000001.jpg"
+    cv2.imwrite(str(path), cv2.imread(str(path)) // 16)
+    assert check(folder) == 0
+    assert "1 images without a pixel above 31 of 255" in capsys.readouterr().out
 
 
 def test_copies_and_objects_that_vanish_in_the_resize(folder, capsys):

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from model.targets import mass_centers
 from tools.data.coco import BROKEN
+from tools.data.images import exif_orientation
 from tools.data.masks import masks_to_boxes
 from tools.data.transforms import Resize
 from tools.errors import UserError
@@ -23,6 +24,9 @@ VANISHED = "objects that lose their last pixel in the training resize (not learn
 SAME_OBJECT = "objects that occur twice in their image (used)"
 SAME_FILE = "files listed as several images (used)"
 SAME_BYTES = "files that are copies of each other (used)"
+MAYBE_TURNED = "images that EXIF turns, and the json size does not say whether it does (as stored)"
+DARK = "images without a pixel above 31 of 255, such as 12 bits stored as 16 (used)"
+DARKEST = 32
 COLUMNS = ("image", "class_index", "width", "height", "center_y", "center_x", "area",
            "padded_height", "padded_width")
 
@@ -89,7 +93,16 @@ def look(dataset, index, resize, divisor):
     learnable = visible.copy()
     learnable[visible] = table[:, 6] > 0
     noticed = object_problems(info["file_name"], annotations, visible, learnable)
+    noticed += [(reason, info["file_name"]) for reason, found in (
+        (MAYBE_TURNED, maybe_turned(info["path"], image.shape)), (DARK, image.max() < DARKEST))
+        if found]
     return table, noticed, hashlib.sha1(Path(info["path"]).read_bytes()).digest()
+
+
+def maybe_turned(path, shape):
+    """Whether EXIF turns an image in a way that its size does not show."""
+    orientation = exif_orientation(path)
+    return orientation in (2, 3, 4) or orientation > 4 and shape[0] == shape[1]
 
 
 def object_problems(file_name, annotations, visible, learnable):

@@ -11,6 +11,7 @@ from tools.errors import UserError
 # A marker within JPEG data: FF and a byte that is neither stuffing nor padding nor a restart.
 JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
 JPEG_END = 0xD9
+EXIF_ORIENTATION = 0x0112
 
 
 def read_image(path, apply_exif=False):
@@ -48,6 +49,15 @@ def image_size(path):
             return image.height, image.width
     except (OSError, Image.DecompressionBombError):
         return None
+
+
+def exif_orientation(path):
+    """1..8 as EXIF defines it; 1, upright, where the file does not say."""
+    try:
+        with Image.open(path) as image:
+            return image.getexif().get(EXIF_ORIENTATION, 1)
+    except (OSError, Image.DecompressionBombError):
+        return 1
 
 
 def is_truncated(data):
