@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import paddle
 
-from model.instances import Instances
+from model.instances import Instances, pack
 from model.matrix_nms import matrix_nms
 from model.paste import paste
 from model.soft_masks import sigmoid, soft_masks
@@ -52,13 +52,13 @@ class Decoder:
                 features[image])
             paste_one = functools.partial(self.paste, features.shape[2:], resized_size,
                                           original_size)
-            crops = self.pool.map(paste_one, masks)    # packed by Instances as they come
-            results.append(Instances(scores, class_indices, crops, original_size))
+            packed = list(self.pool.map(paste_one, masks))
+            results.append(Instances(scores, class_indices, packed, original_size))
         return results
 
     def paste(self, map_size, resized_size, original_size, mask):
-        return paste(sigmoid(mask.logits), map_size, resized_size, original_size,
-                     self.mask_threshold, mask.top, mask.left)
+        return pack(*paste(sigmoid(mask.logits), map_size, resized_size, original_size,
+                           self.mask_threshold, mask.top, mask.left))
 
     def detect(self, category_logits, kernels, mask_features):
         """Scores float32 [I], classes int64 [I] and SoftMasks of what is found in one image.

@@ -1,4 +1,6 @@
 """What was found in one image: scores, classes, and masks cropped to their bounding boxes."""
+from typing import NamedTuple
+
 import numpy as np
 from pycocotools import mask as coco_mask
 
@@ -16,17 +18,15 @@ class Instances:
     """
 
     def __init__(self, scores, class_indices, crops, size):
-        """crops: per instance (top, left, bool [h, w]), the mask inside, False outside."""
+        """crops: per instance (top, left, bool [h, w]), the mask inside of it; or Packed."""
         self.scores = np.asarray(scores, np.float32)
         self.class_indices = np.asarray(class_indices, np.int64)
         self.size = int(size[0]), int(size[1])
+        self.packed = [crop if isinstance(crop, Packed) else pack(*crop) for crop in crops]
         self.boxes = np.zeros((len(self.scores), 4), np.float32)
-        self._packed = []                                  # (top, left, shape, bits)
-        for box, crop in zip(self.boxes, crops, strict=True):
-            top, left, mask = tighten(*crop)
-            if mask.size:
-                box[:] = left, top, left + mask.shape[1], top + mask.shape[0]
-            self._packed.append((top, left, mask.shape, np.packbits(mask)))
+        for box, (top, left, (height, width), _) in zip(self.boxes, self.packed, strict=True):
+            if height:
+                box[:] = left, top, left + width, top + height
 
     def __len__(self):
         return len(self.scores)
@@ -34,12 +34,12 @@ class Instances:
     def select(self, indices):
         """The instances at `indices` (ints or a bool mask), in that order."""
         indices = np.arange(len(self))[indices]
-        crops = [self.crop(i) for i in indices]
-        return Instances(self.scores[indices], self.class_indices[indices], crops, self.size)
+        packed = [self.packed[i] for i in indices]
+        return Instances(self.scores[indices], self.class_indices[indices], packed, self.size)
 
     def crop(self, index):
         """(top, left, bool [h, w]) of one instance: the mask inside its bounding box."""
-        top, left, shape, bits = self._packed[index]
+        top, left, shape, bits = self.packed[index]
         count = shape[0] * shape[1]
         return top, left, np.unpackbits(bits, count=count).view(bool).reshape(shape)
 
@@ -62,13 +62,22 @@ class Instances:
         return [crop_to_rle(*self.crop(index), self.size) for index in range(len(self))]
 
 
-def tighten(top, left, mask):
-    """(top, left, mask) without empty rows and columns at the sides; all empty: shape (0, 0)."""
+class Packed(NamedTuple):
+    """The mask in its bounding box: its place and shape in pixels, and its bits, row by row."""
+
+    top: int
+    left: int
+    shape: tuple
+    bits: np.ndarray                       # uint8
+
+
+def pack(top, left, mask):
+    """Packed of a bool [h, w] at (top, left) in the image; nothing set: shape (0, 0)."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if len(rows) == 0:
-        return 0, 0, mask[:0, :0]
+        return Packed(0, 0, (0, 0), np.zeros(0, np.uint8))
     mask = mask[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
-    return int(top + rows[0]), int(left + columns[0]), mask
+    return Packed(int(top + rows[0]), int(left + columns[0]), mask.shape, np.packbits(mask))
 
 
 def crop_to_rle(top, left, crop, size):
@@ -76,8 +85,9 @@ def crop_to_rle(top, left, crop, size):
     columns = np.zeros((crop.shape[1], crop.shape[0] + 2), bool)
     columns[:, 1:-1] = crop.T
     column, row = np.nonzero(columns[:, 1:] != columns[:, :-1])     # starts and stops in turn
-    edges, times = np.unique((left + column) * size[0] + top + row, return_counts=True)
-    edges = edges[times == 1]              # where a column ends and the next begins, a run goes on
+    edges = (left + column) * size[0] + top + row
+    touching = np.flatnonzero(edges[1:] == edges[:-1])      # a run goes on at the next column's top
+    edges = np.delete(edges, np.concatenate([touching, touching + 1]))
     edges = edges[edges < size[0] * size[1]]
     counts = np.diff(edges, prepend=0, append=size[0] * size[1])
     rle = coco_mask.frPyObjects({"size": list(size), "counts": counts.tolist()}, *size)
