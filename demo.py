@@ -11,7 +11,7 @@ from tools.cli import add_prediction_arguments, build_parser, load_config, run
 from tools.inference.pipeline import Pipeline
 from tools.inference.predictor import Predictor
 from tools.inference.sources import find_images
-from tools.inference.writers import ResultWriter
+from tools.inference.writers import FORMATS, ResultWriter
 
 
 def parse_args(argv):
@@ -25,6 +25,8 @@ def parse_args(argv):
                         help="draw from this score on (default: draw_threshold of the config)")
     parser.add_argument("--results", metavar="FILE",
                         help="write all instances, drawn or not, as COCO json with scores")
+    parser.add_argument("--write", nargs="+", choices=FORMATS, default=[], metavar="FORMAT",
+                        help="also write what is drawn, beside each image: masks polygons labelme")
     return parser.parse_args(argv)
 
 
@@ -39,7 +41,7 @@ def main(argv=None):
 
     threshold = cfg.draw_threshold if args.score_threshold is None else args.score_threshold
     writer = ResultWriter(images, args.output, predictor.class_names, threshold,
-                          with_json=bool(args.results))
+                          bool(args.results), args.write, cfg.polygon_tolerance)
     pipeline = Pipeline(predictor, writer, batch_size=args.batch_size)
     broken = 0
     for job in tqdm(pipeline(images), total=len(images), unit="image", disable=None):

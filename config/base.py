@@ -104,6 +104,7 @@ class Base:
     update_threshold = 0.05        # lowest score after Matrix NMS
     max_per_image = 100
     draw_threshold = 0.3           # demo.py draws instances from this score on
+    polygon_tolerance = 1.0        # pixels that demo.py's polygons may deviate; 0.0: none
 
     # -- schedule ----------------------------------------------------------------------------------
     batch_size = 16                # images per step over all devices

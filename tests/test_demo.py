@@ -57,7 +57,8 @@ def demo(*args):
 
 def test_folder_with_a_broken_image(tmp_path, photos, weights):
     result = demo("--weights", weights, "--input", photos, "--output", tmp_path / "out",
-                  "--score-threshold", 0, "--results", tmp_path / "all.json")
+                  "--score-threshold", 0, "--results", tmp_path / "all.json",
+                  "--write", "polygons", "labelme")
     assert result.returncode == 1, result.stderr
     assert "broken.jpg' is truncated" in result.stderr and "1 of 5 images" in result.stderr
     for text in ("runtime: ", "config quickstart", weights, "decode", "pre-process", "network",
@@ -66,7 +67,13 @@ def test_folder_with_a_broken_image(tmp_path, photos, weights):
     names = ["a.jpg", "a.png", "a.v2.jpg", "sub/ü [1].png"]
     assert [name for _, name in find_images(str(tmp_path / "out"))] == names
 
+    count = 0
+    for name in names:
+        labelme = json.loads((tmp_path / f"out/{name}.json").read_text())
+        assert labelme["imagePath"] == str(photos / name)
+        count += len(json.loads((tmp_path / f"out/{name}.polygons.json").read_text())["objects"])
     content = json.loads((tmp_path / "all.json").read_text())
+    assert 0 < count == sum(entry["bbox"][2] > 0 for entry in content["annotations"])
     assert [image["file_name"] for image in content["images"]] == names
     assert [category["name"] for category in content["categories"]] == list(CLASSES)
     assert f"{len(content['annotations'])} drawn instances" in result.stdout

@@ -1,10 +1,12 @@
 """Masks, polygons, RLE and boxes against counts one can do by hand, and against shapely."""
+import cv2
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
 from tools.data.masks import (
     mask_to_box,
+    mask_to_polygons,
     mask_to_rle,
     masks_to_boxes,
     polygons_to_mask,
@@ -146,3 +148,41 @@ def test_damaged_rles_are_refused():
             except ValueError:
                 refused += 1
     assert refused > 2900
+
+
+def test_polygon_of_one_pixel_and_of_none():
+    mask = np.zeros((4, 6), bool)
+    assert mask_to_polygons(mask) == []
+    mask[2, 5] = True
+    for tolerance in (0.0, 3.0):
+        polygon, = mask_to_polygons(mask, tolerance)
+        assert sorted(polygon.tolist()) == [[5, 2], [5, 3], [6, 2], [6, 3]]
+
+
+def test_polygon_of_a_frame_goes_round_its_hole():
+    mask = np.ones((6, 8), bool)
+    mask[2:4, 3:5] = False
+    polygon, = mask_to_polygons(mask)
+    x, y = polygon.T
+    assert abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2 == 44
+    assert set(map(tuple, polygon.tolist())) == {(0, 0), (8, 0), (8, 6), (0, 6),
+                                                 (3, 2), (5, 2), (5, 4), (3, 4)}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_masks_survive_the_way_over_polygons(seed):
+    """Parts, holes, islands in holes, single pixels, touching corners, borders."""
+    rng = np.random.default_rng(seed)
+    noise = rng.random(rng.integers(1, 50, 2)).astype(np.float32)
+    mask = cv2.GaussianBlur(noise, (0, 0), float(rng.choice([0.3, 1, 2]))) > 0.5
+    np.testing.assert_array_equal(polygons_to_mask(mask_to_polygons(mask), mask.shape), mask)
+
+
+def test_tolerance_saves_corners_and_keeps_the_mask():
+    y, x = np.ogrid[:400, :600]
+    distance = np.hypot(y - 200, x - 300)
+    mask = (distance < 150) & (distance > 60)
+    exact, fewer = mask_to_polygons(mask)[0], mask_to_polygons(mask, 1.0)[0]
+    back = polygons_to_mask([fewer], mask.shape)
+    assert len(fewer) < len(exact) / 5
+    assert (back & mask).sum() / (back | mask).sum() > 0.99

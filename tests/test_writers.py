@@ -1,11 +1,13 @@
 """Files of results: names that never collide, whole files or none, the json formats."""
 import json
+import zipfile
 
 import cv2
 import numpy as np
 import pytest
 
 from model.instances import Instances
+from tools.data.masks import polygons_to_mask
 from tools.errors import UserError
 from tools.inference.writers import (
     ResultWriter,
@@ -13,6 +15,7 @@ from tools.inference.writers import (
     output_paths,
     write_image,
     write_json,
+    write_test_results,
 )
 
 
@@ -83,6 +86,65 @@ def test_result_writer(tmp_path):
     assert content["categories"] == [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
     assert [(result["image_id"], result["category_id"]) for result in content["annotations"]] == \
         [(1, 2), (1, 1)]
+
+
+def formats_writer(tmp_path, names=("cat", "dog & co/1")):
+    return ResultWriter([("in/sub/a.jpg", "sub/a.jpg")], tmp_path, names, 0.1,
+                        formats=("masks", "polygons", "labelme"))
+
+
+def test_masks_polygons_and_labelme_beside_the_drawn_image(tmp_path):
+    image, instances = np.zeros((6, 8, 3), np.uint8), two_instances()
+    formats_writer(tmp_path)("sub/a.jpg", image, instances)
+    assert sorted(path.name for path in (tmp_path / "sub").iterdir()) == [
+        "a.jpg", "a.jpg.json", "a.jpg.masks", "a.jpg.polygons.json"]
+    for name, mask in zip(("001_dog_co_1.png", "002_cat.png"), instances.masks, strict=True):
+        drawn = cv2.imread(str(tmp_path / "sub/a.jpg.masks" / name), cv2.IMREAD_UNCHANGED)
+        assert drawn.dtype == np.uint8 and np.array_equal(drawn, mask * 255)
+
+    content = json.loads((tmp_path / "sub/a.jpg.polygons.json").read_text())
+    assert (content["height"], content["width"]) == (6, 8) and len(content["objects"]) == 2
+    for entry, name, score, box, mask in zip(content["objects"], ("dog & co/1", "cat"), (0.9, 0.2),
+                                             ([0, 1, 4, 3], [7, 5, 8, 6]), instances.masks,
+                                             strict=True):
+        assert (entry["class"], entry["score"], entry["box"]) == (name, score, box)
+        assert np.array_equal(polygons_to_mask(entry["polygons"], (6, 8)), mask)
+
+    labelme = json.loads((tmp_path / "sub/a.jpg.json").read_text())
+    assert (labelme["imageHeight"], labelme["imageWidth"], labelme["imageData"]) == (6, 8, None)
+    assert labelme["imagePath"].endswith("in/sub/a.jpg") and labelme["version"]
+    assert [(shape["label"], shape["shape_type"], shape["group_id"], shape["description"])
+            for shape in labelme["shapes"]] == [("dog & co/1", "polygon", None, "score 0.900"),
+                                                ("cat", "polygon", None, "score 0.200")]
+    assert sorted(labelme["shapes"][1]["points"]) == [[7, 5], [7, 6], [8, 5], [8, 6]]
+
+
+def test_parts_of_an_object_share_a_group_and_old_masks_go(tmp_path):
+    writer, image = formats_writer(tmp_path), np.zeros((6, 8, 3), np.uint8)
+    writer("sub/a.jpg", image, two_instances())
+    parts = np.zeros((6, 8), bool)
+    parts[0, 0] = parts[3:5, 4:6] = True
+    empty = (0, 0, np.zeros((6, 8), bool))
+    writer("sub/a.jpg", image, Instances([0.9, 0.8], [0, 0], [(0, 0, parts), empty], (6, 8)))
+    assert [path.name for path in (tmp_path / "sub/a.jpg.masks").iterdir()] == ["001_cat.png"]
+    shapes = json.loads((tmp_path / "sub/a.jpg.json").read_text())["shapes"]
+    assert [shape["group_id"] for shape in shapes] == [1, 1]
+    writer("sub/a.jpg", image, Instances([], [], [], (6, 8)))
+    assert not list((tmp_path / "sub/a.jpg.masks").iterdir())
+    assert json.loads((tmp_path / "sub/a.jpg.polygons.json").read_text())["objects"] == []
+
+
+def test_results_for_the_server(tmp_path):
+    results = coco_results(two_instances(), 42, (3, 7))
+    assert write_test_results(tmp_path, results, "a/image_info_test2017.json") == [
+        tmp_path / "segm.json", tmp_path / "bbox.json"]
+    segm, bbox = (json.loads((tmp_path / f"{kind}.json").read_text()) for kind in ("segm", "bbox"))
+    assert [set(row) for row in segm] == [{"image_id", "category_id", "score", "segmentation"}] * 2
+    assert [row["bbox"] for row in bbox] == [[0, 1, 4, 2], [7, 5, 1, 1]]
+    path = write_test_results(tmp_path, [], "val.json", "x")[1]
+    assert path == tmp_path / "segm/detections_val_x_results.zip"
+    with zipfile.ZipFile(path) as archive:
+        assert json.loads(archive.read("detections_val_x_results.json")) == []
 
 
 def test_json_names_the_file_it_cannot_write(tmp_path):

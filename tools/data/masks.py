@@ -3,6 +3,7 @@
 H, W: height and width of the image; I: instances.  Points are (x, y) in pixels, sizes (height,
 width).  Boxes are (x1, y1, x2, y2), with x2 and y2 exclusive: one pixel has width 1.
 """
+import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
@@ -22,6 +23,40 @@ def polygons_to_rle(polygons, size):
     """Union of at least one polygon, as for `polygons_to_mask` -> compressed COCO RLE."""
     flat = [np.asarray(polygon, np.float64).ravel().tolist() for polygon in polygons]
     return coco_mask.merge(coco_mask.frPyObjects(flat, *map(int, size)))
+
+
+def mask_to_polygons(mask, tolerance=0.0):
+    """bool [H, W] -> list of int [P, 2], one closed outline along the pixel edges per part.
+
+    Holes are joined to the outline around them by a cut of no width, since COCO and labelme know no
+    holes.  tolerance: pixels by which an outline may deviate to get fewer corners; with 0.0
+    `polygons_to_mask` gives back exactly the mask.
+    """
+    if not np.any(mask):
+        return []
+    # In a mask of twice the size the outline of pixel i runs from 2i to 2i + 1: its edges i, i + 1.
+    doubled = np.repeat(np.repeat(np.asarray(mask, np.uint8), 2, 0), 2, 1)
+    rings, tree = cv2.findContours(doubled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    rings = [simplified((ring + 1) // 2, tolerance) for ring in rings]
+    parents = tree[0, :, 3]                            # -1: not a hole
+    return [with_holes(ring, [rings[hole] for hole in np.flatnonzero(parents == number)])
+            for number, ring in enumerate(rings) if parents[number] < 0]
+
+
+def simplified(ring, tolerance):
+    """int32 [P, 1, 2] as cv2 gives it -> int [Q, 2]; as it is where too little would be left."""
+    exact = cv2.approxPolyDP(ring, 0.0, True)[:, 0]
+    fewer = cv2.approxPolyDP(ring, tolerance, True)
+    return fewer[:, 0] if len(fewer) > 2 and cv2.contourArea(fewer) > 0 else exact
+
+
+def with_holes(ring, holes):
+    """One ring that goes to each hole, round it and back, at the corners nearest to each other."""
+    for hole in holes:
+        distances = ((ring[:, None] - hole) ** 2).sum(-1)
+        here, there = np.unravel_index(distances.argmin(), distances.shape)
+        ring = np.concatenate([ring[:here + 1], hole[there:], hole[:there + 1], ring[here:]])
+    return ring
 
 
 def rle_to_mask(rle, size):

@@ -1,10 +1,13 @@
-"""Results on disk: drawn images beside each other without collisions, COCO json; all atomic."""
+"""Results on disk: drawn images, masks, polygons, labelme and COCO json; all atomic."""
 import os
+import re
 import zipfile
 from pathlib import Path
 
 import cv2
+import numpy as np
 
+from tools.data.masks import mask_to_polygons
 from tools.errors import UserError
 from tools.files import atomic_file, write_json
 from tools.inference.visualize import draw
@@ -15,12 +18,17 @@ WRITABLE_SUFFIXES = (".bmp", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", "
 class ResultWriter:
     """The sink of demo.py: draws each image, writes it below `folder`, keeps what the json holds.
 
-    images: as `find_images` lists them; with_json: whether `write_json` will be called.
+    images: as `find_images` lists them; with_json: whether `write_json` will be called; formats:
+    keys of FORMATS, written beside each drawn image, with what is drawn in it.
     May be called from several threads at once.
     """
 
-    def __init__(self, images, folder, class_names, score_threshold, with_json=False):
+    def __init__(self, images, folder, class_names, score_threshold, with_json=False, formats=(),
+                 polygon_tolerance=0.0):
         self.outputs = output_paths(images, folder)
+        self.sources = {name: path for path, name in images}
+        self.formats = [FORMATS[name] for name in formats]
+        self.polygon_tolerance = polygon_tolerance
         self.image_ids = {name: number for number, (_, name) in enumerate(images, start=1)}
         self.class_names, self.score_threshold = tuple(class_names), score_threshold
         self.with_json = with_json
@@ -30,7 +38,13 @@ class ResultWriter:
     def __call__(self, name, image, instances):
         drawn = draw(image, instances, self.class_names, self.score_threshold)
         write_image(self.outputs[name], drawn)
-        self.counts[name] = int((instances.scores >= self.score_threshold).sum())
+        shown = instances.scores >= self.score_threshold
+        self.counts[name] = int(shown.sum())
+        if self.formats:
+            objects = found_objects(instances.select(shown), self.class_names,
+                                    self.polygon_tolerance)
+        for write in self.formats:
+            write(self.outputs[name], self.sources[name], instances.size, objects)
         if self.with_json:
             category_ids = range(1, len(self.class_names) + 1)
             self.results[name] = (instances.size, coco_results(instances, self.image_ids[name],
@@ -51,6 +65,55 @@ class ResultWriter:
             "categories": [{"id": number, "name": name}
                            for number, name in enumerate(self.class_names, start=1)],
             "annotations": [result for name in finished for result in self.results[name][1]]})
+
+
+def found_objects(instances, class_names, polygon_tolerance):
+    """[{"class", "score", "box" (x1, y1, x2, y2), "mask" bool [H, W], "polygons": [[[x, y] ..]]}].
+
+    Instances without a pixel are left out.
+    """
+    objects = []
+    for index in np.flatnonzero(instances.boxes.any(1)):
+        top, left, crop = instances.crop(index)
+        objects.append({"class": class_names[instances.class_indices[index]],
+                        "score": round(float(instances.scores[index]), 6),
+                        "box": instances.boxes[index].tolist(), "mask": instances.mask(index),
+                        "polygons": [(polygon + (left, top)).tolist()
+                                     for polygon in mask_to_polygons(crop, polygon_tolerance)]})
+    return objects
+
+
+def write_masks(output, source, size, objects):
+    """<output>.masks/001_<class>.png ..., by descending score: 255 where the object is, else 0."""
+    folder = make_folder(f"{output}.masks")
+    names = [re.sub(r"[^\w.-]+", "_", entry["class"]) for entry in objects]
+    paths = [folder / f"{number:03d}_{name}.png" for number, name in enumerate(names, 1)]
+    for path in set(folder.glob("[0-9][0-9][0-9]_*.png")) - set(paths):
+        path.unlink()                                  # of an earlier run with more objects
+    for path, entry in zip(paths, objects, strict=True):
+        write_image(path, entry["mask"] * np.uint8(255))
+
+
+def write_polygons(output, source, size, objects):
+    """<output>.polygons.json: {"image", "height", "width", "objects": see `found_objects`}."""
+    content = {"image": os.path.abspath(source), "height": size[0], "width": size[1],
+               "objects": [{key: value for key, value in entry.items() if key != "mask"}
+                           for entry in objects]}
+    write_json(f"{output}.polygons.json", content)
+
+
+def write_labelme(output, source, size, objects):
+    """<output>.json for the annotation tool labelme; the parts of an object share a group_id."""
+    shapes = [{"label": entry["class"], "points": polygon, "shape_type": "polygon", "flags": {},
+               "group_id": number if len(entry["polygons"]) > 1 else None,
+               "description": f"score {entry['score']:.3f}"}
+              for number, entry in enumerate(objects, 1) for polygon in entry["polygons"]]
+    write_json(f"{output}.json", {"version": "5.4.1", "flags": {}, "shapes": shapes,
+                                  "imagePath": os.path.abspath(source), "imageData": None,
+                                  "imageHeight": size[0], "imageWidth": size[1]})
+
+
+FORMATS = {"masks": write_masks, "polygons": write_polygons, "labelme": write_labelme}
 
 
 def output_paths(images, folder):
