@@ -9,7 +9,7 @@ import time
 import paddle
 
 from model.solov2 import build_solov2
-from tools.cli import build_parser, load_config, run
+from tools.cli import TERMINATED, build_parser, load_config, run
 from tools.data.loader import train_loader
 from tools.data.splits import open_dataset
 from tools.evaluation.evaluate import evaluate_model
@@ -19,8 +19,6 @@ from tools.training.loop import Trainer, duration
 from tools.training.optimizer import build_optimizer, schedule_steps
 from tools.training.run_state import find_checkpoint, load_checkpoint
 from tools.training.sync_norm import synchronize_norms
-
-TERMINATED = 143                   # 128 + SIGTERM, as shells report it
 
 
 def parse_args(argv=None):

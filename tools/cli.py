@@ -9,6 +9,7 @@ from tools.errors import UserError
 
 BAD_INPUT = 2
 INTERRUPTED = 130                  # 128 + SIGINT, as shells report it
+TERMINATED = 143                   # 128 + SIGTERM
 
 
 def build_parser(description):

@@ -4,8 +4,10 @@
         -o train_json=my/train.json train_images=my/images batch_size=4 pretrained=backbone.pdparams
 
 This is training by train.py's loop, from one start (`pretrained`, the rest drawn with `seed`), in
-one order of the data, with a log line per step, warm-up but no decay of the rate.  --dump writes
-what the other implementation needs to do the same, O objects in N images of one batch:
+one order of the data, with a log line per step, warm-up but no decay of the rate.  Most configs
+freeze the norms of a pretrained backbone; without one they learn little, unless with
+frozen_stages=0 freeze_norm_statistics=false freeze_norm_affine=false.  --dump writes what the other
+implementation needs to do the same, O objects in N images of one batch:
 
     start.npz, end.npz     {name: array} of the weights before and after
     start.pdparams         the start once more; python -m convert renames it for other projects
@@ -28,7 +30,7 @@ import numpy as np
 import paddle
 
 from model.solov2 import build_solov2
-from tools.cli import build_parser, load_config, run
+from tools.cli import TERMINATED, build_parser, load_config, run
 from tools.data.loader import ItemStream, TrainingSamples, train_loader
 from tools.data.splits import open_dataset
 from tools.errors import UserError
@@ -90,10 +92,14 @@ def main(argv=None):
               "-o drop_block=false")
     trainer = start_trainer(cfg, dataset, args.dump)
     trainer.run()
+    if trainer.step < args.steps:
+        print(f"ended by SIGTERM after step {trainer.step}")
+        return TERMINATED
     if args.dump:
         write_arrays(f"{args.dump}/end.npz", to_arrays(trainer.model.state_dict()))
         print(f"written: {args.dump}, start and end weights and {args.steps} batches")
     print(f"losses of {args.steps} steps: {cfg.run_dir}/log.jsonl")
+    return 0
 
 
 def start_trainer(cfg, dataset, folder):
