@@ -9,6 +9,13 @@ import pytest
 from tools.data import coco
 from tools.data.coco import CocoDataset
 from tools.data.images import read_image
+from tools.data.segmentations import (
+    CLIPPED,
+    DEGENERATE,
+    NO_SEGMENTATION,
+    OUTSIDE,
+    WRONG_RLE,
+)
 from tools.errors import UserError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -88,9 +95,9 @@ def test_what_is_skipped_is_counted_and_named(make):
                     annotation(7, segmentation=[[-9, -9, 5, -9, 5, 5, -9, 5]]),
                     annotation(8, bbox=[20, 2, 40, 4]), annotation(9, image_id=99)])
     counts = {reason: len(names) for reason, names in dataset.problems.items()}
-    assert counts == {coco.NO_SEGMENTATION: 1, coco.DEGENERATE: 2, coco.WRONG_RLE: 1,
-                      coco.OUTSIDE: 1, coco.CLIPPED: 2, coco.UNLISTED_IMAGE: 1}
-    assert dataset.problems[coco.DEGENERATE] == ["annotation 3 of a.png", "annotation 4 of a.png"]
+    assert counts == {NO_SEGMENTATION: 1, DEGENERATE: 2, WRONG_RLE: 1,
+                      OUTSIDE: 1, CLIPPED: 2, coco.UNLISTED_IMAGE: 1}
+    assert dataset.problems[DEGENERATE] == ["annotation 3 of a.png", "annotation 4 of a.png"]
     masks, boxes, _ = dataset.objects(0)
     assert len(masks) == 3
     np.testing.assert_array_equal(boxes[1], [0, 0, 5, 5])        # clipped

@@ -15,6 +15,13 @@ from tests.test_scripts import script
 from tools.data import coco, coco_json
 from tools.data.coco import CocoDataset, spread
 from tools.data.images import read_image
+from tools.data.segmentations import (
+    DEGENERATE,
+    NO_NUMBERS,
+    NO_SEGMENTATION,
+    OUTSIDE,
+    WRONG_RLE,
+)
 from tools.data.shapes import write_split
 from tools.data.splits import open_dataset
 from tools.errors import UserError
@@ -91,23 +98,23 @@ def test_one_pixel_objects_are_objects(make):
 
 
 @pytest.mark.parametrize("segmentation, reason", [
-    ([[NAN, 2, 6, 2, 6, 6]], coco.NO_NUMBERS), ([[2, 2, INF, 2, 6, 6]], coco.NO_NUMBERS),
-    ([[2, 2, 1e9, 2, 6, 6]], coco.NO_NUMBERS), ([[2, 2, 10 ** 400, 2, 6, 6]], coco.NO_NUMBERS),
-    ([[2, 2, None, 2, 6, 6]], coco.NO_NUMBERS), ([[2, 2, 6, 2, 6]], coco.NO_NUMBERS),
-    ([["a"] * 6], coco.NO_NUMBERS), ([{"x": 1}], coco.NO_NUMBERS), ([[[2], 2]], coco.NO_NUMBERS),
-    ("polygon", coco.NO_SEGMENTATION), (5, coco.NO_SEGMENTATION), (None, coco.NO_SEGMENTATION),
-    ({}, coco.NO_SEGMENTATION), ({"size": [20, 30]}, coco.NO_SEGMENTATION),
-    ({"counts": "abc"}, coco.WRONG_RLE), ({"size": 5, "counts": "abc"}, coco.WRONG_RLE),
-    ({"size": [20, 30], "counts": "zzzz"}, coco.WRONG_RLE),
-    ({"size": [20, 30], "counts": "\u00e9\u00e9"}, coco.WRONG_RLE),
-    ({"size": [20, 30], "counts": 7}, coco.WRONG_RLE),
-    ({"size": [20, 30], "counts": [-5, 605]}, coco.WRONG_RLE),
-    ({"size": [20, 30], "counts": [0, NAN]}, coco.WRONG_RLE),
-    ({"size": [20, 30], "counts": [[0], [600]]}, coco.WRONG_RLE),
-    ({"size": [20, 30], "counts": [{}]}, coco.WRONG_RLE),
-    ({"size": [20, 30], "counts": [600]}, coco.DEGENERATE),
-    ([[2, 2, 6, 6]], coco.DEGENERATE), ([[]], coco.DEGENERATE),
-    ([[31, 2, 40, 2, 40, 9]], coco.OUTSIDE)])
+    ([[NAN, 2, 6, 2, 6, 6]], NO_NUMBERS), ([[2, 2, INF, 2, 6, 6]], NO_NUMBERS),
+    ([[2, 2, 1e9, 2, 6, 6]], NO_NUMBERS), ([[2, 2, 10 ** 400, 2, 6, 6]], NO_NUMBERS),
+    ([[2, 2, None, 2, 6, 6]], NO_NUMBERS), ([[2, 2, 6, 2, 6]], NO_NUMBERS),
+    ([["a"] * 6], NO_NUMBERS), ([{"x": 1}], NO_NUMBERS), ([[[2], 2]], NO_NUMBERS),
+    ("polygon", NO_SEGMENTATION), (5, NO_SEGMENTATION), (None, NO_SEGMENTATION),
+    ({}, NO_SEGMENTATION), ({"size": [20, 30]}, NO_SEGMENTATION),
+    ({"counts": "abc"}, WRONG_RLE), ({"size": 5, "counts": "abc"}, WRONG_RLE),
+    ({"size": [20, 30], "counts": "zzzz"}, WRONG_RLE),
+    ({"size": [20, 30], "counts": "\u00e9\u00e9"}, WRONG_RLE),
+    ({"size": [20, 30], "counts": 7}, WRONG_RLE),
+    ({"size": [20, 30], "counts": [-5, 605]}, WRONG_RLE),
+    ({"size": [20, 30], "counts": [0, NAN]}, WRONG_RLE),
+    ({"size": [20, 30], "counts": [[0], [600]]}, WRONG_RLE),
+    ({"size": [20, 30], "counts": [{}]}, WRONG_RLE),
+    ({"size": [20, 30], "counts": [600]}, DEGENERATE),
+    ([[2, 2, 6, 6]], DEGENERATE), ([[]], DEGENERATE),
+    ([[31, 2, 40, 2, 40, 9]], OUTSIDE)])
 def test_a_bad_object_is_skipped_and_named(make, segmentation, reason):
     dataset = make([note(1), note(2, segmentation=segmentation)])
     assert dataset.problems == {reason: ["annotation 2 of a.png"]}
@@ -282,7 +289,7 @@ def test_what_a_run_skips_is_one_warning(make, tmp_path, caplog):
     make([note(1), *(note(number, segmentation=[]) for number in range(2, 7))])
     open_dataset(cfg, "train")
     assert len(caplog.records) == 1
-    assert f"5 {coco.NO_SEGMENTATION}: annotation 2 of a.png, annotation 3 of a.png" in caplog.text
+    assert f"5 {NO_SEGMENTATION}: annotation 2 of a.png, annotation 3 of a.png" in caplog.text
     assert "..." in caplog.text and "annotation 6" not in caplog.text
 
 

@@ -11,9 +11,9 @@ from importlib.metadata import version
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from tools.data.coco import usable_segmentation
 from tools.data.coco_json import read_coco_json
 from tools.data.masks import mask_to_box, segmentation_to_mask
+from tools.data.segmentations import usable_segmentation
 from tools.errors import UserError
 
 IOU_50, IOU_75 = 0, 5                                  # positions among the T thresholds
