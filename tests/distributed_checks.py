@@ -7,8 +7,22 @@ import numpy as np
 import paddle
 import pytest
 
+from config import get_config
+from model.losses import solov2_loss
+from model.solov2 import build_solov2
+from model.targets import build_targets
+from tests.conftest import TINY
 from tools.errors import UserError
-from tools.training.distributed import gather, get_rank, start, together, total, total_gradients
+from tools.training.distributed import (
+    broadcast,
+    gather,
+    get_rank,
+    start,
+    together,
+    total,
+    total_gradients,
+)
+from tools.training.gradients import add_gradients, split_batch
 from tools.training.sync_norm import synchronize_norms
 
 SHARES = ((0, 2, 4), (2, 3, 6))         # of each rank: first and last image, height of its maps
@@ -59,6 +73,57 @@ def check_norm(rank):
     np.testing.assert_allclose(shared(maps[0]).numpy(), single(maps[0]).numpy(), rtol=1e-5)
 
 
+def rectangles(cfg, counts):
+    """A batch of random images with `counts` rectangles each."""
+    rng, objects = np.random.default_rng(5), []
+    for count in counts:
+        masks = np.zeros((count, 96, 96), bool)
+        corners = rng.integers(0, 50, (count, 2))
+        for mask, (top, left) in zip(masks, corners, strict=True):
+            mask[top:top + 40, left:left + 30] = True
+        boxes = np.stack([corners[:, 1], corners[:, 0], corners[:, 1] + 30, corners[:, 0] + 40], 1)
+        objects.append((masks, boxes.astype(np.float32), rng.integers(0, 6, count)))
+    targets = build_targets(objects, (96, 96), cfg.num_grids, cfg.scale_ranges)
+    rows = np.bincount(targets["object_images"][targets["cell_masks"]], minlength=len(counts))
+    images = rng.standard_normal((len(counts), 3, 96, 96)).astype(np.float32)
+    return {"images": paddle.to_tensor(images), "rows_per_image": rows.tolist(),
+            **{name: paddle.to_tensor(array) for name, array in targets.items()}}
+
+
+def losses_and_gradients(model, losses):
+    """Host copies; the gradients are cleared."""
+    values = {name: p.grad.numpy() for name, p in model.named_parameters() if p.grad is not None}
+    for parameter in model.parameters():
+        parameter.clear_gradient(set_to_zero=False)
+    return [float(loss) for loss in losses], values
+
+
+def check_gradients(rank, counts, **settings):
+    """Against the loss of all images (or the mean of the processes' losses) in one process."""
+    cfg = get_config("quickstart", freeze_norm_statistics=True, frozen_stages=1, **TINY, **settings)
+    paddle.seed(rank)
+    model = build_solov2(cfg)
+    broadcast(model)
+    model.train()
+    batch = rectangles(cfg, counts)
+    shares = split_batch(batch, 2)
+    added = add_gradients(cfg, model, paddle.amp.GradScaler(enable=False), shares[rank])
+    losses, gradients = losses_and_gradients(model, total(added))
+    expected = paddle.zeros([2])
+    for part in [batch] if cfg.normalize_over_processes else shares:
+        pair = solov2_loss(model(part["images"]), part, part["rows_per_image"])
+        pair = paddle.stack([pair["mask"], pair["category"]])
+        expected += pair if cfg.normalize_over_processes else pair / 2
+    expected.sum().backward()
+    expected_losses, expected_gradients = losses_and_gradients(model, expected)
+    np.testing.assert_allclose(losses, expected_losses, rtol=1e-5)
+    assert gradients.keys() == expected_gradients.keys() and len(gradients) > 50
+    for name, gradient in expected_gradients.items():
+        largest = np.abs(gradient).max()
+        np.testing.assert_allclose(gradients[name], gradient, rtol=1e-3, atol=1e-4 * largest,
+                                   err_msg=name)
+
+
 def main():
     start("auto")
     rank = get_rank()
@@ -70,6 +135,9 @@ def main():
         if rank == 1:
             raise UserError("what rank 1 saw")
     check_norm(rank)
+    check_gradients(rank, (3, 1, 0, 2), accumulate_steps=2)
+    check_gradients(rank, (3, 2, 0, 0))
+    check_gradients(rank, (3, 2, 1, 0), normalize_over_processes=False)
     print("checked")
 
 

@@ -105,25 +105,31 @@ def test_a_broken_image_of_one_process_ends_all(tiny_cfg, tmp_path):
         assert text.count("error:") == 1 and broken.name in text and "Traceback" not in text
 
 
-def test_sigterm_ends_all_after_the_same_step(tiny_cfg, tmp_path):
+@pytest.mark.parametrize("processes", [1, 2])
+def test_sigterm_saves_and_ends(tiny_cfg, tmp_path, processes):
+    """A launcher signals the groups of its processes, several times, and has a code of its own."""
     cfg = tiny_cfg.replace(batch_size=4, max_steps=100_000, val_json="", checkpoint_every=99_999,
                            num_workers=1)
-    job = subprocess.Popen(command(tmp_path / "log", ROOT / "train.py", *overrides(cfg)), cwd=ROOT,
-                           env=CLEAN, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    script, log = [ROOT / "train.py", *overrides(cfg)], tmp_path / "log"
+    start = [sys.executable, *map(str, script)] if processes == 1 else command(log, *script)
+    with open(tmp_path / "out", "w") as out:
+        job = subprocess.Popen(start, cwd=ROOT, env=CLEAN, stdout=out, stderr=out)
     try:
         records = Path(cfg.run_dir) / "log.jsonl"
         deadline = time.time() + 60
         while time.time() < deadline and not (records.exists() and records.read_text()):
             time.sleep(0.2)
         job.send_signal(signal.SIGTERM)
-        job.wait(60)
+        code = job.wait(60)
     finally:
         job.kill()
-    log = (tmp_path / "log" / "workerlog.0").read_text()
+    texts = [path.read_text() for path in (log.glob("workerlog.*") if processes == 2 else
+                                           [tmp_path / "out"])]
     resumed = make_trainer(cfg, 100_000)
     load_checkpoint(resumed, find_checkpoint(cfg.run_dir, "auto"))
-    assert f"ended by SIGTERM after step {resumed.step};" in log and resumed.step >= 2
-    assert "Traceback" not in log + (tmp_path / "log" / "workerlog.1").read_text()
+    assert resumed.step >= 2 and len(texts) == processes and (processes == 2 or code == 143)
+    text = "".join(texts)
+    assert f"ended by SIGTERM after step {resumed.step};" in text and "Traceback" not in text
 
 
 @pytest.mark.parametrize("changed, message", [
