@@ -203,8 +203,8 @@ class CocoDataset:
                             f"the first is '{self.image_dir / missing[0]}'; the share "
                             f"{self.max_broken_images:g} may be (setting max_broken_images)")
         if missing:
-            self.problems[MISSING] = missing
-            self._infos = [info for info in self._infos if info["file_name"] not in set(missing)]
+            self.problems[MISSING], gone = missing, set(missing)
+            self._infos = [info for info in self._infos if info["file_name"] not in gone]
 
 
 def spread(items, share):
