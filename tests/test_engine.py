@@ -74,10 +74,10 @@ def test_raw_outputs_agree_with_dygraph(cfg):
     kinds = [kind for name, kind in EXPORTED.items() if installed(name)]
     if not kinds:
         pytest.skip("no engine of requirements-engines.txt is installed")
-    from tools.export.network import write_network
+    from tools.export.onnx_file import network_file
 
     model = realistic(cfg)
-    content = write_network(model)
+    content = network_file(model)
     inputs = [np.random.default_rng(1).normal(size=size).astype(np.float32) for size in SIZES]
     expected = [Dygraph(model)(images) for images in inputs]
     for engine in (kind(content) for kind in kinds):

@@ -4,13 +4,14 @@ from onnx import helper, numpy_helper
 
 OPSET = 19             # the first one with DeformConv
 IR_VERSION = 9         # of the file format that came with it, so that older runtimes read the file
+KINDS = {"f": np.float32, "i": np.int64, "b": np.bool_}          # of constants
 
 
 class Graph:
     """y = graph("Conv", x, weight, strides=[2, 2]) adds a node; values are known by their names.
 
-    Numbers, lists and arrays among the inputs become constants of int64 or float32; None is an
-    optional input left out.
+    Numbers, lists and arrays among the inputs become constants of int64, float32 or bool; None is
+    an optional input left out.
     """
 
     def __init__(self):
@@ -26,6 +27,8 @@ class Graph:
         inputs = ["" if value is None else self.constant(value) for value in inputs]
         while not inputs[-1]:
             inputs.pop()
+        if "to" in attributes:             # of Cast: the name of a numpy type
+            attributes["to"] = type_code(attributes["to"])
         self.nodes.append(helper.make_node(op, inputs, values, name=name, **attributes))
         return values[0] if outputs == 1 else values
 
@@ -33,11 +36,11 @@ class Graph:
         """The name of a constant; one with a name of its own is stored once, however often used."""
         if isinstance(value, str):
             return value
-        array = np.asarray(value)
-        array = np.ascontiguousarray(array, np.float32 if array.dtype.kind == "f" else np.int64)
         name = name or f"constant/{len(self.constants)}"
         if name not in self.constants:
-            self.constants[name] = numpy_helper.from_array(array.reshape(np.shape(value)), name)
+            array = np.asarray(value)
+            array = array.astype(KINDS[array.dtype.kind], order="C")
+            self.constants[name] = numpy_helper.from_array(array, name)
         return name
 
     def model(self, inputs, outputs, metadata=()):
@@ -48,8 +51,7 @@ class Graph:
         metadata: {key: text}.
         """
         def described(name, kind, shape):
-            return helper.make_tensor_value_info(
-                name, helper.np_dtype_to_tensor_dtype(np.dtype(kind)), shape)
+            return helper.make_tensor_value_info(name, type_code(kind), shape)
 
         named = [helper.make_node("Identity", [value], [name], name=f"output/{name}")
                  for name, (value, _, _) in outputs.items()]
@@ -62,3 +64,8 @@ class Graph:
                                   ir_version=IR_VERSION, producer_name="solov2-paddle")
         helper.set_model_props(model, dict(metadata))
         return model
+
+
+def type_code(kind):
+    """ONNX's number of a numpy type."""
+    return helper.np_dtype_to_tensor_dtype(np.dtype(kind))

@@ -1,5 +1,6 @@
 """The network as ONNX nodes: every layer kind of model/ once more, for any batch and image size.
 
+`graph` is a Graph, or a PaddleGraph for the same in a Paddle program.
 BatchNorm is folded into the convolution before it.  Whoever uses what is written compares it with
 the network itself first (tools/inference/engine.py), so the two cannot drift apart unnoticed.
 """
@@ -9,23 +10,10 @@ import paddle.nn as nn
 from model.layers import DeformConv
 from model.mobilenet_v3 import TAPPED_BLOCKS, MobileNetV3
 from model.resnet import STAGES
-from tools.export.graph import Graph
 
 OUTPUTS = (*(f"category_logits_{level}" for level in range(5)),
            *(f"kernels_{level}" for level in range(5)), "mask_features")
 DOUBLE = [1.0, 1.0, 2.0, 2.0]                                # scales of N, C, H, W
-
-
-def write_network(model):
-    """The raw network as the bytes of an ONNX file.
-
-    Input "images" float32 [N, 3, H, W], H and W multiples of 32; outputs OUTPUTS.
-    """
-    graph = Graph()
-    values = NetworkWriter(model, graph)("images")
-    return graph.model({"images": (np.float32, ["N", 3, "H", "W"])},
-                       {name: (value, np.float32, [f"{name}_{axis}" for axis in "NCHW"])
-                        for name, value in zip(OUTPUTS, values, strict=True)}).SerializeToString()
 
 
 class NetworkWriter:
@@ -97,9 +85,9 @@ class NetworkWriter:
         """-1 to 1 in int64 [1] `count` steps; -1 if it is one."""
         graph = self.graph
         index = graph("Range", 0, graph("Squeeze", count, [0]), 1)
-        steps = graph("Max", graph("Sub", count, [1]), [1])
-        index, steps = (graph("Cast", value, to=1) for value in (index, steps))       # to float32
-        return graph("Sub", graph("Div", graph("Mul", index, [2.0]), steps), [1.0])
+        steps = graph("Max", graph("Sub", count, 1), 1)
+        index, steps = (graph("Cast", value, to="float32") for value in (index, steps))
+        return graph("Sub", graph("Div", graph("Mul", index, 2.0), steps), 1.0)
 
     def resize(self, x, scales=None, size=None, mode="linear"):
         """By `scales`, or to `size`: a value that holds (height, width)."""

@@ -124,12 +124,12 @@ def exported(kind, weights, cfg, build_model):
     if path := cache.find(weights, name):
         return kind(str(path))
     try:
-        from tools.export.network import write_network  # needs the optional package onnx
+        from tools.export.onnx_file import network_file  # needs the optional package onnx
     except ImportError as error:
         raise UserError(f"engine '{kind.name}' needs an export ({error}): {INSTALL}") from None
     print(f"exporting '{weights}' for {kind.name} {version}, once", file=sys.stderr)
     model = build_model()
-    content = write_network(model)
+    content = network_file(model)
     engine = kind(content)
     check(engine, Dygraph(model))
     cache.store(weights, name, content)

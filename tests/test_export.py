@@ -1,0 +1,123 @@
+"""Exports with decoding: the predictor's results, from files that need none of our code."""
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import paddle
+import pytest
+
+from config import get_config
+from tests.conftest import TINY
+from tests.test_engine import installed, realistic
+from tools.export import __main__ as export
+from tools.export import predict_example
+from tools.inference.predictor import Predictor
+from tools.training.checkpoint import meta_of, save_weights, to_arrays
+
+ROOT = Path(__file__).resolve().parent.parent
+FORMATS = [pytest.param("onnx", marks=pytest.mark.skipif(
+    not installed("onnxruntime"), reason="onnx or onnxruntime is not installed")), "paddle"]
+
+
+def save(folder, name, **settings):
+    """Weights of a tiny network that finds something everywhere, and its config."""
+    cfg = get_config("quickstart", **TINY, num_classes=2, **settings)
+    model = realistic(cfg, seed=3)
+    model.head.category_pred.bias.set_value(np.float32([0.5, -1]))
+    bias = np.random.default_rng(0).normal(0, 1, 8).astype(np.float32)
+    model.head.kernel_pred.bias.set_value(bias)
+    path = str(folder / f"{name}.pdparams")
+    save_weights(path, to_arrays(model.state_dict()), meta_of(cfg, ["circle", "square"]))
+    return cfg, path
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return save(tmp_path_factory.mktemp("weights"), "tiny")
+
+
+def exported(weights, kind, tmp_path, *override):
+    """(run, about, predictor) of an export by the command line."""
+    cfg, path = weights
+    output = tmp_path / f"model.{kind}"
+    settings = [f"{key}={value}" for key, value in TINY.items()]
+    export.main(["--weights", path, "--format", kind, "--output", str(output),
+                 "-o", *settings, *override])
+    run, about = predict_example.load(str(output))
+    return run, about, Predictor(cfg.replace(max_candidates=about["max_candidates"]), path, "cpu")
+
+
+@pytest.mark.parametrize("settings", [
+    {}, {"resize_library": "pil", "channel_order": "bgr"},
+    {"nms_kernel": "linear", "update_threshold": 1e-4},
+    {"resized_size_rule": "fractional", "normalize_first": True}], ids=str)
+@pytest.mark.parametrize("kind", FORMATS)
+def test_the_example_finds_what_the_predictor_finds(kind, settings, tmp_path):
+    saved = save(tmp_path, "tiny", **settings)
+    run, about, predictor = exported(saved, kind, tmp_path, "max_candidates=774",
+                                     *(f"{key}={value}" for key, value in settings.items()))
+    assert about["class_names"] == ["circle", "square"] and about["config"] == "quickstart"
+    for size in ((50, 91), (120, 40)):
+        image = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
+        scores, class_indices, masks = predict_example.predict(run, about, image)
+        expected = predictor(image)
+        assert len(scores) == len(expected) > 5 and masks.shape == expected.masks.shape
+        np.testing.assert_allclose(scores, expected.scores, rtol=1e-4, atol=1e-6)
+        np.testing.assert_array_equal(class_indices, expected.class_indices)
+        assert (masks != expected.masks).mean() < 1e-3
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_shapes_are_fixed_and_images_of_a_batch_do_not_mix(kind, weights, tmp_path):
+    run, about, _ = exported(weights, kind, tmp_path, "max_per_image=7")
+    images = np.random.default_rng(2).normal(size=(2, 3, 64, 96)).astype(np.float32)
+    batch = run(images)
+    assert batch["count"].tolist() == [7, 7] and batch["scores"].shape == (2, 7)
+    assert batch["class_indices"].shape == (2, 7) and batch["class_indices"].dtype == np.int64
+    assert batch["masks"].shape == (2, 7, 16, 24) and batch["masks"].dtype == np.float32
+    second = run(images[1:])
+    np.testing.assert_allclose(batch["scores"][1], second["scores"][0], rtol=1e-4)
+    np.testing.assert_allclose(batch["masks"][1], second["masks"][0], atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_nothing_found(kind, weights, tmp_path):
+    run, about, _ = exported(weights, kind, tmp_path, "score_threshold=0.999")
+    scores, class_indices, masks = predict_example.predict(run, about,
+                                                           np.zeros((30, 40, 3), np.uint8))
+    assert len(scores) == len(class_indices) == 0 and masks.shape == (0, 30, 40)
+    outputs = run(np.zeros((1, 3, 64, 64), np.float32))
+    assert not any(value.any() for value in outputs.values())
+
+
+def test_the_onnx_file_is_valid_and_plain(weights, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    cfg, path = weights
+    export.main(["--weights", path, "--output", str(tmp_path / "m.onnx"), "-o",
+                 *(f"{key}={value}" for key, value in TINY.items())])
+    model = onnx.load(tmp_path / "m.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    operators = {node.op_type for node in model.graph.node}
+    assert not operators & {"If", "Loop", "Scan", "NonZero", "NonMaxSuppression", "Unique"}
+    assert [opset.version for opset in model.opset_import] == [19]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_the_example_runs_alone(kind, weights, tmp_path):
+    """As a script, from a folder without our code; the ONNX one without Paddle either."""
+    exported(weights, kind, tmp_path)
+    cv2.imwrite(str(tmp_path / "photo.png"), np.full((40, 50, 3), 90, np.uint8))
+    block = "import sys; sys.modules['paddle'] = None; " if kind == "onnx" else ""
+    script = tmp_path / "example.py"
+    script.write_text(block + "import sys\n" + Path(predict_example.__file__).read_text())
+    done = subprocess.run([sys.executable, "-I", str(script), f"model.{kind}", "photo.png"],
+                          cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "circle" in done.stdout and "pixels" in done.stdout
+
+
+def test_dygraph_mode_is_back_after_an_export(weights, tmp_path):
+    exported(weights, "paddle", tmp_path)
+    assert paddle.in_dynamic_mode()
