@@ -4,6 +4,8 @@ Every process reads its share of each batch and holds the whole model.  The grad
 by one explicit all_reduce after the backward pass, not by paddle.DataParallel: so the same lines
 serve GPUs (NCCL) and CPUs (Gloo), several backward passes per step, images without objects and
 frozen or unused parameters.  The price is that communication does not overlap the backward pass.
+As in PaddleDetection each process pads its share to its own largest image, and grid cells are parts
+of the padded size: several processes equal one exactly where all images are padded alike.
 With a single process every function here returns at once.
 """
 import contextlib
