@@ -36,13 +36,14 @@ def main(argv=None):
     dataset = open_dataset(cfg, "test", class_names=predictor.class_names)
     skipped = []
     results = predict_dataset(predictor, dataset, args.batch_size, skipped)
-    if is_main():
-        for path in write_test_results(args.output, results, cfg.test_json, args.algorithm):
-            print(f"{path}: {len(results)} instances in {len(dataset) - len(skipped)} images")
-        for message in skipped:
-            print(f"skipped: {message}", file=sys.stderr)
-        if skipped:
-            print(f"{len(skipped)} of {len(dataset)} images were skipped", file=sys.stderr)
+    if not is_main():              # a failure here would stop rank 0 while it writes
+        return 0
+    for path in write_test_results(args.output, results, cfg.test_json, args.algorithm):
+        print(f"{path}: {len(results)} instances in {len(dataset) - len(skipped)} images")
+    for message in skipped:
+        print(f"skipped: {message}", file=sys.stderr)
+    if skipped:
+        print(f"{len(skipped)} of {len(dataset)} images were skipped", file=sys.stderr)
     return 1 if skipped else 0
 
 

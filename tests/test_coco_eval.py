@@ -3,6 +3,7 @@ import contextlib
 import importlib.util
 import io
 import json
+import sys
 from pathlib import Path
 
 import cv2
@@ -291,3 +292,10 @@ def test_undefined_values_are_shown_as_a_dash(make, capsys):
 def test_unknown_evaluator_is_refused(dataset):
     with pytest.raises(UserError, match="'detectron'"):
         evaluate(dataset, [], evaluator="detectron")
+
+
+def test_without_the_fast_evaluator(dataset, monkeypatch):
+    monkeypatch.setitem(sys.modules, "faster_coco_eval", None)       # as if not installed
+    assert evaluator_name("auto").startswith("pycocotools ")
+    with pytest.raises(UserError, match="pip install faster-coco-eval"):
+        evaluate(dataset, [], evaluator="faster")

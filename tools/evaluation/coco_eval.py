@@ -175,3 +175,8 @@ def mean_of_defined(values):
     """Mean over the values that are not -1; -1 if there are none."""
     defined = values[values > -1]
     return float(np.mean(defined)) if defined.size else -1.0
+
+
+def shown(value, digits):
+    """A metric as text, "-" where it is undefined."""
+    return "-" if value < 0 else f"{value:.{digits}f}"

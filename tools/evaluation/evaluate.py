@@ -7,7 +7,7 @@ import time
 from tqdm import tqdm
 
 from tools.errors import UserError
-from tools.evaluation.coco_eval import evaluate
+from tools.evaluation.coco_eval import evaluate, shown
 from tools.inference.pipeline import Pipeline
 from tools.inference.predictor import Predictor
 from tools.inference.writers import coco_results
@@ -74,12 +74,7 @@ def print_metrics(metrics):
     """A table of the COCO metrics, then the AP of every class; "-" without ground truth."""
     for kind in ("segm", "bbox"):
         if f"{kind}_AP" in metrics:
-            values = (f"  {name} {shown(metrics[f'{kind}_{name}'])}" for name in METRICS)
+            values = (f"  {name} {shown(metrics[f'{kind}_{name}'], 4)}" for name in METRICS)
             print(f"{kind:5s}" + "".join(values))
     for name, ap in metrics.get("segm_per_class", {}).items():
-        print(f"  {name:24s} {shown(ap)}")
-
-
-def shown(value):
-    """A metric as text, "-" where it is undefined (-1)."""
-    return "-" if value < 0 else f"{value:.4f}"
+        print(f"  {name:24s} {shown(ap, 4)}")

@@ -15,7 +15,7 @@ import paddle
 
 from tools.evaluation import mistakes
 from tools.evaluation.charts import bar, line_chart
-from tools.evaluation.coco_eval import IOU_50, IOU_75, evaluator_name, summaries
+from tools.evaluation.coco_eval import IOU_50, IOU_75, evaluator_name, shown, summaries
 from tools.evaluation.worst_images import KIND_COLORS, MISSED_COLOR, worst_images
 from tools.files import atomic_file
 
@@ -63,15 +63,11 @@ def report_facts(cfg, predictor, dataset, runtime, evaluator, overrides=()):
             "config": cfg.name, "settings replaced": " ".join(overrides) or "none",
             "weights": f"{predictor.weights} (sha256 {digest[:16]})",
             "data set": f"{dataset.path}, images in {dataset.image_dir}",
-            "engine": predictor.engine_choice, "runtime": runtime.removeprefix("runtime: "),
+            "engine": f"{predictor.engine.name} {predictor.engine.version}",
+            "runtime": runtime.removeprefix("runtime: "),
             "evaluator": evaluator_name(evaluator),
             "versions": f"Python {platform.python_version()}, Paddle {paddle.__version__}, "
                         f"numpy {np.__version__}, OpenCV {cv2.__version__}"}
-
-
-def number(value, digits=3):
-    """A metric as text, "-" where it is undefined (None or -1)."""
-    return "-" if value is None or value < 0 else f"{value:.{digits}f}"
 
 
 def table(headings, rows, text_columns=(0,)):
@@ -87,14 +83,14 @@ def tiles(metrics, curve):
     """The four numbers that one looks for first."""
     best = curve.best
     entries = [("mask AP", metrics["segm_AP"]), ("mask AP50", metrics["segm_AP50"]),
-               ("box AP", metrics.get("bbox_AP")), ("best F1 of masks at IoU 0.5",
-                                                    None if best is None else curve.f1[best])]
-    return "".join(f'<div class="tile"><b>{number(value)}</b><span>{name}</span></div>'
+               ("box AP", metrics.get("bbox_AP", -1)),
+               ("best F1 of masks at IoU 0.5", -1 if best is None else curve.f1[best])]
+    return "".join(f'<div class="tile"><b>{shown(value, 3)}</b><span>{name}</span></div>'
                    for name, value in entries)
 
 
 def ap_table(metrics):
-    rows = [[name, *(number(metrics[f"{iou_type}_{column}"]) for column in COLUMNS)]
+    rows = [[name, *(shown(metrics[f"{iou_type}_{column}"], 3) for column in COLUMNS)]
             for iou_type, name in KINDS_OF_AP.items() if f"{iou_type}_AP" in metrics]
     return table(("", *HEADINGS), rows)
 
@@ -181,8 +177,8 @@ def class_table(matching, metrics, class_names, threshold):
         ap, curve = metrics["segm_per_class"][name], mistakes.score_curve(own)
         false = ((own.scores >= threshold) & (own.kinds != mistakes.CORRECT)
                  & (own.kinds != mistakes.IGNORED)).sum()
-        rows.append([escape(name), len(own.object_classes), number(ap), bar(ap, BLUE),
-                     number(box_ap.get(name)), *missed_by_size(own, threshold), false,
+        rows.append([escape(name), len(own.object_classes), shown(ap, 3), bar(ap, BLUE),
+                     shown(box_ap.get(name, -1), 3), *missed_by_size(own, threshold), false,
                      "-" if curve.best is None else round_down(curve.scores[curve.best])])
     return table(headings, rows)
 
