@@ -185,6 +185,36 @@ def test_parts_of_a_batch_add_up(tiny_cfg):
         np.testing.assert_allclose(parts[name], gradient, rtol=1e-3, atol=1e-6, err_msg=name)
 
 
+def test_mixed_precision_scales_gradients_and_not_losses(tiny_cfg):
+    """What runs without a GPU: the scale of a scaler, and losses of float16 outputs in float32."""
+    class Scaler:
+        def scale(self, loss):
+            assert loss.dtype == paddle.float32
+            return loss * 1024
+
+    class HalfOutputs(paddle.nn.Layer):
+        def __init__(self, model):
+            super().__init__()
+            self.model = model
+
+        def forward(self, images):
+            outputs = self.model(images)
+            return {name: [level.astype("float16") for level in value] if isinstance(value, list)
+                    else value.astype("float16") for name, value in outputs.items()}
+
+    batch = next(iter(train_loader(open_dataset(tiny_cfg, "train"), tiny_cfg, 0, 1)))
+    losses, expected = gradients(tiny_cfg, batch)
+    paddle.seed(tiny_cfg.seed)
+    model = build_solov2(tiny_cfg)
+    model.train()
+    ours = add_gradients(tiny_cfg, HalfOutputs(model), Scaler(), batch)
+    np.testing.assert_allclose(ours.numpy(), losses, rtol=1e-2)
+    for name in ("head.category_pred.weight", "mask_feature.pred.conv.weight"):
+        gradient = dict(model.named_parameters())[name].grad.numpy() / 1024
+        largest = np.abs(expected[name]).max()
+        np.testing.assert_allclose(gradient, expected[name], rtol=0.05, atol=0.02 * largest)
+
+
 def test_sigterm_saves_after_the_step(tiny_cfg):
     dataset = open_dataset(tiny_cfg, "train")
     batch = next(iter(train_loader(dataset, tiny_cfg, 0, 1)))
