@@ -253,6 +253,19 @@ def test_every_kind_of_pixel_becomes_bgr_bytes(tmp_path):
             assert np.abs(found.astype(int) - expected).max() <= 8, (name, found[0, 0])
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "bmp"])
+def test_every_format_is_refused_when_it_is_cut(tmp_path, suffix):
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 80, 3)).astype(np.uint8)
+    path = tmp_path / f"cut.{suffix}"
+    Image.fromarray(pixels).save(path)
+    whole = path.read_bytes()
+    assert read_image(path).shape == (60, 80, 3)
+    for share in (0.02, 0.5, 0.9):
+        path.write_bytes(whole[:int(share * len(whole))])
+        with pytest.raises(UserError, match=f"cut.{suffix}"):
+            read_image(path)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_turns_an_image_only_where_the_json_wants_it(make, tmp_path, orientation):
     """The upper left corner of the stored pixels is white."""

@@ -27,6 +27,7 @@ SAME_BYTES = "files that are copies of each other (used)"
 MAYBE_TURNED = "images that EXIF turns, and the json size does not say whether it does (as stored)"
 DARK = "images without a pixel above 31 of 255, such as 12 bits stored as 16 (used)"
 DARKEST = 32
+LARGE = "images whose masks take over 1 GB of memory when they are read (used)"
 COLUMNS = ("image", "class_index", "width", "height", "center_y", "center_x", "area",
            "padded_height", "padded_width")
 
@@ -94,8 +95,8 @@ def look(dataset, index, resize, divisor):
     learnable[visible] = table[:, 6] > 0
     noticed = object_problems(info["file_name"], annotations, visible, learnable)
     noticed += [(reason, info["file_name"]) for reason, found in (
-        (MAYBE_TURNED, maybe_turned(info["path"], image.shape)), (DARK, image.max() < DARKEST))
-        if found]
+        (MAYBE_TURNED, maybe_turned(info["path"], image.shape)), (DARK, image.max() < DARKEST),
+        (LARGE, masks.nbytes > 1 << 30)) if found]
     return table, noticed, hashlib.sha1(Path(info["path"]).read_bytes()).digest()
 
 
