@@ -16,6 +16,7 @@ from tools.data.coco import CocoDataset
 from tools.data.masks import mask_to_box, mask_to_rle
 from tools.data.shapes import write_split
 from tools.errors import UserError
+from tools.evaluation import mistakes
 from tools.evaluation.coco_eval import evaluate, evaluator_name, precisions
 from tools.evaluation.evaluate import print_metrics
 
@@ -292,6 +293,28 @@ def test_undefined_values_are_shown_as_a_dash(make, capsys):
 def test_unknown_evaluator_is_refused(dataset):
     with pytest.raises(UserError, match="'detectron'"):
         evaluate(dataset, [], evaluator="detectron")
+
+
+def test_the_report_matches_as_pycocotools_does(hard_problem):
+    dataset, results = hard_problem
+    matching = mistakes.match(dataset, results)
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(str(dataset.path))
+        detections = truth.loadRes([{key: value for key, value in entry.items() if key != "bbox"}
+                                    for entry in results])           # with ids from 1 in order
+        run = COCOeval(truth, detections, "segm")
+        run.params.maxDets, run.params.areaRng = [1000], run.params.areaRng[:1]
+        run.evaluate()
+    correct, ignored = set(), set()
+    for found in filter(None, run.evalImgs):
+        matched, unclear = found["dtMatches"][0] > 0, found["dtIgnore"][0]
+        ids = np.array(found["dtIds"]) - 1
+        correct.update(ids[matched & ~unclear].tolist())
+        ignored.update(ids[unclear.astype(bool)].tolist())
+    assert set(np.flatnonzero(matching.kinds == mistakes.CORRECT)) == correct
+    assert set(np.flatnonzero(matching.kinds == mistakes.IGNORED)) == ignored
+    assert len(correct) > 30 and len(ignored) > 10
+    assert (matching.found_scores >= 0).sum() == len(correct)
 
 
 def test_without_the_fast_evaluator(dataset, monkeypatch):
