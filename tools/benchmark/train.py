@@ -1,6 +1,9 @@
 """A training step: python -m tools.benchmark train [--config N] [--batch-size 8] [--size 256 256].
 
 The time and the memory of the largest batch of a run: --batch-size 1 --size 800 1344 --objects 300.
+In two processes that share the batch:
+PYTHONPATH=. python -m paddle.distributed.launch --nproc_per_node 2 --backend gloo \
+    tools/benchmark/__main__.py train
 """
 import json
 import os
@@ -8,11 +11,11 @@ import subprocess
 import sys
 
 import numpy as np
-import paddle
 
 from tools.benchmark.train_step import sgemm_rate, time_steps
 from tools.cli import build_parser, load_config
-from tools.runtime import MKL_PATH, THREADS, describe, peak_memory, resolve_device
+from tools.runtime import MKL_PATH, THREADS, describe, peak_memory
+from tools.training.distributed import get_world_size, start
 
 PADDLE_DEFAULTS = {THREADS: "1", MKL_PATH: "0"}       # what Paddle does when nothing is set
 
@@ -35,20 +38,21 @@ def main(argv):
     if args.compare_runtime and not args.json:
         return compare_runtime(args.compare_runtime, argv)
     cfg = load_config(args)
-    paddle.set_device(resolve_device(args.device))
-    times, operations = time_steps(cfg, args.batch_size, tuple(args.size), args.steps,
-                                   args.objects)
+    device = start(args.device)
+    times, operations = time_steps(cfg, args.batch_size // get_world_size(), tuple(args.size),
+                                   args.steps, args.objects)
     if args.json:
         print(json.dumps({part: float(np.median(seconds)) for part, seconds in times.items()}))
         return 0
-    print(describe(args.device))
+    print(describe(device))
     print(f"config {cfg.name}, batch {args.batch_size}, {args.size[0]}x{args.size[1]}, "
           f"{args.objects} objects per image, {args.steps} steps")
     for part, seconds in times.items():
         print(f"{part:10s} median {np.median(seconds):7.3f} s   "
               f"p90 {np.percentile(seconds, 90):7.3f} s")
     print("(data and targets are the reader processes' work, not part of the step)")
-    rate, step_rate = sgemm_rate(), sum(operations.values()) / np.median(times["step"])
+    rate, total = sgemm_rate(), sum(operations.values()) * get_world_size()
+    step_rate = total / np.median(times["step"])
     print(f"convolutions: {operations['forward'] / 1e9:.0f} GFLOP forward, "
           f"{operations['backward'] / 1e9:.0f} backward; {step_rate / 1e9:.0f} GFLOP/s, "
           f"{step_rate / rate:.0%} of the {rate / 1e9:.0f} of numpy's sgemm")

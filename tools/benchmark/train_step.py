@@ -13,11 +13,12 @@ from model.targets import build_targets
 from tools.data.augment import train_transforms
 from tools.data.transforms import pad_to_divisor
 from tools.runtime import available_cores, synchronize
+from tools.training.distributed import total_gradients
 from tools.training.gradients import TARGET_TENSORS
 from tools.training.optimizer import build_optimizer
 
 LOADER_PARTS = ("data", "targets")     # in training, the reader processes do these meanwhile
-STEP_PARTS = ("forward", "loss", "backward", "update")
+STEP_PARTS = ("forward", "loss", "backward", "exchange", "update")
 WARM_UP = 2                            # steps that are not counted
 
 
@@ -74,6 +75,8 @@ class TrainStep:
         clock.mark("loss")
         loss.backward()
         clock.mark("backward")
+        total_gradients(self.model.parameters())
+        clock.mark("exchange")
         self.optimizer.step()
         self.optimizer.clear_grad()
         clock.mark("update")
