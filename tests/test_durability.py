@@ -358,3 +358,29 @@ def test_kills_at_any_moment(tiny_cfg, processes, capfd):
         assert [name for name, data in expected.items() if found[name] != data] == []
         assert not list(Path(cfg.run_dir).glob(".*"))
     capfd.readouterr()                                     # what the processes said
+
+
+def is_running(pid):
+    """Whether a process of Linux exists and is no zombie."""
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="no /proc")
+def test_readers_of_a_killed_run_end_too(tiny_cfg, processes):
+    """They free their shared memory: a run that is killed again and again must not fill it."""
+    cfg = tiny_cfg.replace(num_workers=2)
+    process = start(processes, cfg)
+    while process.is_alive() and not checkpoint_paths(cfg.run_dir):
+        time.sleep(0.01)
+    readers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL and len(readers) == 2
+    deadline = time.monotonic() + 20
+    while any(map(is_running, readers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(is_running, readers))
+    assert not [path for pid in readers for path in Path("/dev/shm").glob(f"paddle_{pid}_*")]

@@ -1,5 +1,6 @@
 """A training run as a process that can be killed, for test_durability.py."""
 import functools
+import multiprocessing
 import os
 import time
 
@@ -52,6 +53,7 @@ def evaluate_as_in_train(trainer):
 
 def train(cfg, num_steps, pause=0.0):
     """Train, or continue what an earlier process left; with a `pause`, saves are slow."""
+    multiprocessing.set_start_method("fork", force=True)       # of readers, as in a script
     trainer = make_trainer(cfg, num_steps)
     evaluate_as_in_train(trainer)
     if checkpoint_paths(cfg.run_dir):

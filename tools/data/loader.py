@@ -7,10 +7,13 @@ So a run that resumes at step t reads what an uninterrupted one would have read,
 of workers.
 """
 import functools
+import glob
 import logging
+import multiprocessing
 import os
 import shutil
 import signal
+import threading
 
 import cv2
 import numpy as np
@@ -190,6 +193,18 @@ def prepare_worker(worker):
     cv2.setNumThreads(0)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)      # how the trainer ends its workers
     os.setsid()
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def end_with_parent():
+    """End this worker and free its shared memory when the trainer is gone, even by SIGKILL.
+
+    Paddle means to look every 5 seconds, but hands the timeout to Queue.get as `block`.
+    """
+    multiprocessing.parent_process().join()
+    for path in glob.glob(f"{SHARED_MEMORY}/paddle_{os.getpid()}_*"):
+        os.remove(path)
+    os._exit(1)
 
 
 def enough_shared_memory(cfg, images_per_batch):
