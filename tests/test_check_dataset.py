@@ -91,7 +91,7 @@ def test_grids_grow_until_neighbours_part():
     apart = objects([(image, 10, x, 100) for image in range(30) for x in (60, 220)])
     assert propose_grid(apart, 8, (1, 40), 0.2) == 8
     same = objects([(image, 10, 100, 100) for image in (0, 0, 1, 1, 2, 2)])
-    assert propose_grid(same, 8, (1, 40), 0.2) == 64                  # nothing parts these
+    assert propose_grid(same, 8, (1, 40), 0.2) == 8                   # nothing parts these
 
 
 @pytest.fixture

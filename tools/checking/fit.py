@@ -59,9 +59,10 @@ def fit(objects, num_grids, scale_ranges, center_region):
 def propose(objects, cfg):
     """The Fit to settings made for the objects of a Survey."""
     ranges = propose_ranges(objects.sizes[objects.area > 0], cfg.scale_ranges)
-    grids = tuple(propose_grid(objects, grid, scale_range, cfg.center_region)
-                  for grid, scale_range in zip(cfg.num_grids, ranges, strict=True))
-    return fit(objects, grids, ranges, cfg.center_region)
+    grids = [propose_grid(objects, grid, scale_range, cfg.center_region)
+             for grid, scale_range in zip(cfg.num_grids, ranges, strict=True)]
+    grids = np.maximum.accumulate(grids[::-1])[::-1]             # none coarser than the next level's
+    return fit(objects, tuple(grids.tolist()), ranges, cfg.center_region)
 
 
 def propose_ranges(sizes, current):
@@ -80,10 +81,16 @@ def propose_ranges(sizes, current):
 
 
 def propose_grid(objects, grid, scale_range, center_region):
-    """The grid side of a level, made finer until its objects have cells of their own."""
-    while grid + GRID_STEP <= FINEST_GRID:
-        level = fit(objects, (grid,), (scale_range,), center_region)
-        if np.sum(level.crowded_out) <= max(1, CROWDED_OUT * np.sum(level.learned)):
+    """The grid side of a level, made finer until its objects have cells of their own.
+
+    Where no grid parts enough of them, such as copies of one object, the coarsest that parts most.
+    """
+    fewest, best = np.inf, grid
+    for side in range(grid, max(grid, FINEST_GRID) + 1, GRID_STEP):
+        level = fit(objects, (side,), (scale_range,), center_region)
+        crowded = np.sum(level.crowded_out)
+        if crowded < fewest:
+            fewest, best = crowded, side
+        if crowded <= max(1, CROWDED_OUT * np.sum(level.learned)):
             break
-        grid += GRID_STEP
-    return grid
+    return best

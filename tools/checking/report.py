@@ -15,6 +15,7 @@ from tools.inference.visualize import draw
 LOSSES = ("(skipped)", "(not learned)")           # how the names of problems end that lose data
 CLASSES_PER_LINE = 3
 SIZE_STEP = 2 ** 0.5                              # of the histogram's bins
+LINE = 110                                        # characters that a problem and its names share
 BAR = 40                                          # characters of its longest bar
 WORTHWHILE = 0.01                                 # gain of objects that is worth other settings
 
@@ -102,7 +103,11 @@ def advice(current, proposed):
 def problems(found):
     if not found.problems:
         return ["no problems"]
-    return ["problems", *("  " + line for line in summaries(found.problems))]
+    lines = ["problems"]
+    for line in summaries(found.problems, separator="\n" + 6 * " "):
+        short = line.replace("\n" + 6 * " ", ", ")
+        lines.append("  " + (short if len(short) < LINE else line))
+    return lines
 
 
 def loses(found):

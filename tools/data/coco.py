@@ -213,7 +213,8 @@ def spread(items, share):
             if int((number + 1) * share + 1e-9) > int(number * share + 1e-9)]
 
 
-def summaries(problems):
-    """A line per problem: how many, what, and the first names."""
-    return [f"{len(names)} {reason}: {', '.join(names[:NAMES_SHOWN])}"
-            f"{', ...' if len(names) > NAMES_SHOWN else ''}" for reason, names in problems.items()]
+def summaries(problems, separator=", "):
+    """A text per problem: how many, what, and the first names."""
+    return [f"{len(names)} {reason}: "
+            + separator.join([*names[:NAMES_SHOWN], *["..."] * (len(names) > NAMES_SHOWN)])
+            for reason, names in problems.items()]
