@@ -61,7 +61,7 @@ def propose(objects, cfg):
     ranges = propose_ranges(objects.sizes[objects.area > 0], cfg.scale_ranges)
     grids = [propose_grid(objects, grid, scale_range, cfg.center_region)
              for grid, scale_range in zip(cfg.num_grids, ranges, strict=True)]
-    grids = np.maximum.accumulate(grids[::-1])[::-1]             # none coarser than the next level's
+    grids = np.maximum.accumulate(grids[::-1])[::-1]           # none coarser than the one after
     return fit(objects, tuple(grids.tolist()), ranges, cfg.center_region)
 
 
