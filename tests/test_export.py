@@ -1,4 +1,5 @@
 """Exports with decoding: the predictor's results, from files that need none of our code."""
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,11 @@ import pytest
 from config import get_config
 from tests.conftest import TINY
 from tests.test_engine import installed, realistic
+from tools.data.transforms import pad_to_divisor
+from tools.errors import UserError
 from tools.export import __main__ as export
 from tools.export import predict_example
+from tools.inference.engine import flat
 from tools.inference.predictor import Predictor
 from tools.training.checkpoint import meta_of, save_weights, to_arrays
 
@@ -121,3 +125,33 @@ def test_the_example_runs_alone(kind, weights, tmp_path):
 def test_dygraph_mode_is_back_after_an_export(weights, tmp_path):
     exported(weights, "paddle", tmp_path)
     assert paddle.in_dynamic_mode()
+
+
+def test_eight_bits(tmp_path, monkeypatch):
+    pytest.importorskip("nncf", reason="nncf is not installed (requirements-int8.txt)")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    cfg, path = get_config("quickstart"), str(tmp_path / "own.pdparams")
+    shutil.copy(ROOT / "weights" / "quickstart.pdparams", path)
+    with pytest.raises(UserError, match=r"no 8-bit network of .* --format openvino-int8"):
+        Predictor(cfg, path, "cpu", "openvino-int8")
+    export.main(["--weights", path, "--format", "openvino-int8", "--calibration",
+                 f"{ROOT}/images/test"])
+    exact, rounded = (Predictor(cfg, path, "cpu", name) for name in ("dygraph", "openvino-int8"))
+    assert rounded.engine_choice.startswith("openvino-int8 ")
+    images, _ = exact.preprocess(cv2.imread(f"{ROOT}/images/test/000001.jpg"))
+    images = pad_to_divisor([images], 32)
+    errors = [np.abs(ours - theirs).mean() / theirs.std() for ours, theirs in
+              zip(flat(rounded.engine(images)), flat(exact.engine(images)), strict=True)]
+    assert 1e-3 < max(errors) < 0.1                    # it is rounded, and still the same network
+
+
+@pytest.mark.parametrize("arguments", [["--format", "openvino-int8"], ["--calibration", "images"]])
+def test_calibration_and_eight_bits_need_each_other(arguments):
+    with pytest.raises(UserError, match="need each other"):
+        export.main(arguments)
+
+
+def test_a_missing_package_is_one_sentence(weights, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tools.export.onnx_file", None)
+    with pytest.raises(UserError, match="--format onnx needs more .*requirements-engines.txt"):
+        exported(weights, "onnx", tmp_path)

@@ -4,29 +4,69 @@ from tools.runtime import configure
 configure()
 
 from tools.cli import build_parser, load_config, run
+from tools.data.images import read_image
+from tools.data.transforms import pad_to_divisor
 from tools.errors import UserError
+from tools.export import cache
 from tools.files import atomic_file
 from tools.inference.predictor import Predictor
+from tools.inference.sources import find_images
 from tools.training.checkpoint import INPUT_SETTINGS
 
 SETTINGS = (*INPUT_SETTINGS, "size_divisor", "test_short_side", "test_max_side", "mask_threshold",
             "score_threshold", "update_threshold", "max_candidates", "max_per_image")
 
 
+# Packages of a format that the project itself does not need.
+REQUIREMENTS = {"onnx": "requirements-engines.txt", "paddle": "requirements.txt",
+                "openvino-int8": "requirements-int8.txt"}
+
+
 def parse_args(argv=None):
     parser = build_parser(
-        "Write network and decoding as one file (onnx) or folder (paddle) with fixed shapes: "
-        "float32 images [N, 3, H, W] -> count [N], scores [N, M], class_indices [N, M] and "
-        "mask probabilities [N, M, H/4, W/4], M = max_per_image.  Class names and input settings "
-        "go with it; tools/export/predict_example.py shows their use.  openvino-int8 is the "
-        "network alone in 8 bits, for --engine openvino-int8.")
+        "Write network and decoding as a file (onnx) or folder (paddle): float32 images "
+        "[N, 3, H, W] -> count [N], scores [N, M], class_indices [N, M] and mask probabilities "
+        "[N, M, H/4, W/4], M = max_per_image.  Class names and input settings go with it; "
+        "tools/export/predict_example.py shows its use.  openvino-int8 is the network alone in 8 "
+        "bits, for --engine openvino-int8.")
     parser.add_argument("--weights", metavar="FILE", help="weights file (default: the config's)")
-    parser.add_argument("--format", choices=("onnx", "paddle", "openvino-int8"), default="onnx")
+    parser.add_argument("--format", choices=REQUIREMENTS, default="onnx")
     parser.add_argument("--output", metavar="PATH",
-                        help="default: the name of the weights with .onnx or .paddle")
+                        help="of onnx and paddle (default: named after the weights)")
     parser.add_argument("--calibration", metavar="FOLDER",
-                        help="of typical images, from which openvino-int8 learns its ranges")
+                        help="of some ten to 300 typical images, for openvino-int8")
     return parser.parse_args(argv)
+
+
+def write_onnx(predictor, output):
+    from tools.export.onnx_file import detector_file
+
+    content = detector_file(predictor.engine.model, predictor.cfg, describe_export(predictor))
+    with atomic_file(output) as file:
+        file.write(content)
+
+
+def write_paddle(predictor, output):
+    from tools.export.paddle_file import save_detector
+
+    save_detector(output, predictor.engine.model, predictor.cfg, describe_export(predictor))
+
+
+def write_int8(predictor, calibration):
+    """Quantise the network and put it where the engine looks for it; returns the path."""
+    from tools.export.int8 import quantize
+    from tools.export.onnx_file import network_file
+
+    def prepare(path):
+        image, _ = predictor.preprocess(read_image(path, apply_exif=True))
+        return pad_to_divisor([image], predictor.cfg.size_divisor)
+
+    paths = [path for path, _ in find_images(calibration)]
+    xml, parameters = quantize(network_file(predictor.engine.model), paths, prepare)
+    name = cache.int8_name(predictor.weights, predictor.cfg)
+    cache.store(predictor.weights, f"{name}.bin", parameters)
+    cache.store(predictor.weights, f"{name}.xml", xml)
+    return cache.find(predictor.weights, f"{name}.xml")
 
 
 def describe_export(predictor):
@@ -37,24 +77,22 @@ def describe_export(predictor):
 
 def main(argv=None):
     args = parse_args(argv)
+    if bool(args.calibration) != (args.format == "openvino-int8"):
+        raise UserError("--format openvino-int8 and --calibration FOLDER need each other")
     predictor = Predictor(load_config(args), args.weights, "cpu")
-    model, cfg, about = predictor.engine.model, predictor.cfg, describe_export(predictor)
     output = args.output or predictor.weights.removesuffix(".pdparams") + f".{args.format}"
-    if args.format == "paddle":
-        from tools.export.paddle_file import save_detector
-
-        save_detector(output, model, cfg, about)
-    else:
-        try:
-            from tools.export.onnx_file import detector_file
-        except ImportError as error:
-            raise UserError(f"--format {args.format} needs more ({error}): "
-                            "pip install -r requirements-engines.txt") from None
-        with atomic_file(output) as file:
-            file.write(detector_file(model, cfg, about))
-    print(f"{output}: config {cfg.name}, {len(predictor.class_names)} classes, at most "
-          f"{cfg.max_per_image} instances; try: python tools/export/predict_example.py {output} "
-          "IMAGE")
+    try:
+        if args.format == "openvino-int8":
+            output = write_int8(predictor, args.calibration)
+        else:
+            (write_onnx if args.format == "onnx" else write_paddle)(predictor, output)
+    except ImportError as error:
+        raise UserError(f"--format {args.format} needs more ({error}): pip install -r "
+                        f"{REQUIREMENTS[args.format]}") from None
+    hint = ("eval.py --engine openvino-int8" if args.format == "openvino-int8" else
+            f"tools/export/predict_example.py {output} IMAGE")
+    print(f"{output}: config {predictor.cfg.name}, {len(predictor.class_names)} classes; try: "
+          f"python {hint}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Where the exported networks of a weights file are kept, and when one is still current.
 
-<weights>.engines/<engine>-<version>-<key>.onnx beside the weights, or in the user's cache folder
-where that cannot be written.  The key is a hash of all that the content follows from, so a file
-that is found is current; what is stale is removed when a new one is written.
+In the folder <weights>.engines beside the weights, or in the user's cache folder where that cannot
+be written: <engine>-<version>-<key>.onnx, and int8-<key>.xml with its .bin.  The key is a hash of
+all that the content follows from, so a file that is found is current; what is stale is removed
+when a new one is written.
 """
 import contextlib
 import hashlib
@@ -31,6 +32,11 @@ def export_key(weights, cfg):
     return digest.hexdigest()[:20]
 
 
+def int8_name(weights, cfg):
+    """The name of the 8-bit network, without .xml and .bin."""
+    return f"int8-{export_key(weights, cfg)}"
+
+
 def cache_folders(weights):
     """The folder beside the weights, then one of their own in the user's cache."""
     weights = Path(weights).resolve()
@@ -48,7 +54,7 @@ def find(weights, name):
 def store(weights, name, content):
     """Write bytes to the first folder that can be written; says so if it is not the usual one.
 
-    Files of the same engine (the part of the name before the first "-") are removed as stale.
+    Other files of the same engine (the part of the name before the first "-") are removed as stale.
     """
     notes = []
     for folder in cache_folders(weights):
@@ -59,7 +65,7 @@ def store(weights, name, content):
             notes.append(str(error))
             continue
         for stale in folder.glob(f"{name.partition('-')[0]}-*"):
-            if stale.name != name:
+            if stale.stem != Path(name).stem:
                 with contextlib.suppress(OSError):         # another process was faster
                     stale.unlink()
         if notes:

@@ -70,7 +70,7 @@ class OpenVino:
     def __init__(self, network):
         import openvino
 
-        from tools.inference.openvino_deform import deform_conv_extension
+        from tools.export.openvino_deform import deform_conv_extension
 
         self.version = openvino.__version__.partition("-")[0]
         core = openvino.Core()
@@ -89,7 +89,8 @@ class OpenVino:
 
 
 EXPORTED = {kind.name: kind for kind in (OpenVino, OnnxRuntime)}      # the faster one first
-ENGINES = ("auto", *EXPORTED, Dygraph.name)
+INT8 = "openvino-int8"                         # never chosen by itself: its results differ
+ENGINES = ("auto", *EXPORTED, INT8, Dygraph.name)
 
 
 def open_engine(name, device, weights, cfg, build_model):
@@ -100,10 +101,12 @@ def open_engine(name, device, weights, cfg, build_model):
     """
     if name not in ENGINES:
         raise UserError(f"unknown engine '{name}': expected {', '.join(ENGINES)}")
+    if name in (*EXPORTED, INT8) and device != "cpu":
+        raise UserError(f"engine '{name}' runs on the CPU, not on '{device}': add --device cpu or "
+                        "use --engine dygraph")
+    if name == INT8:
+        return quantized(weights, cfg), ""
     if name in EXPORTED:
-        if device != "cpu":
-            raise UserError(f"engine '{name}' runs on the CPU, not on '{device}': add --device cpu "
-                            "or use --engine dygraph")
         return exported(EXPORTED[name], weights, cfg, build_model), ""
     reasons = []
     for kind in EXPORTED.values() if name == "auto" and device == "cpu" else ():
@@ -114,12 +117,30 @@ def open_engine(name, device, weights, cfg, build_model):
     return Dygraph(build_model()), "; ".join(reasons)
 
 
-def exported(kind, weights, cfg, build_model):
-    """An engine around the cached export, which is made and checked first if there is none."""
+def quantized(weights, cfg):
+    """The engine around what tools.export has made with --format openvino-int8."""
+    installed_version(OpenVino)
+    path = cache.find(weights, cache.int8_name(weights, cfg) + ".xml")
+    if not path:
+        raise UserError(f"no 8-bit network of '{weights}' as it is now: make it with python -m "
+                        f"tools.export --config {cfg.name} --weights {weights} --format {INT8} "
+                        "--calibration FOLDER")
+    engine = OpenVino(str(path))
+    engine.name = INT8
+    return engine
+
+
+def installed_version(kind):
+    """The version of an engine's package; UserError if it cannot be imported."""
     try:
-        version = importlib.import_module(kind.name).__version__.partition("-")[0]
+        return importlib.import_module(kind.name).__version__.partition("-")[0]
     except ImportError as error:
         raise UserError(f"engine '{kind.name}' is not available ({error}): {INSTALL}") from None
+
+
+def exported(kind, weights, cfg, build_model):
+    """An engine around the cached export, which is made and checked first if there is none."""
+    version = installed_version(kind)
     name = f"{kind.name}-{version}-{cache.export_key(weights, cfg)}.onnx"
     if path := cache.find(weights, name):
         return kind(str(path))
