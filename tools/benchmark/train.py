@@ -51,10 +51,10 @@ def main(argv):
         print(f"{part:10s} median {np.median(seconds):7.3f} s   "
               f"p90 {np.percentile(seconds, 90):7.3f} s")
     print("(data and targets are the reader processes' work, not part of the step)")
-    rate, total = sgemm_rate(), sum(operations.values()) * get_world_size()
-    step_rate = total / np.median(times["step"])
-    print(f"convolutions: {operations['forward'] / 1e9:.0f} GFLOP forward, "
-          f"{operations['backward'] / 1e9:.0f} backward; {step_rate / 1e9:.0f} GFLOP/s, "
+    forward, backward = (operations[part] * get_world_size() for part in ("forward", "backward"))
+    rate, step_rate = sgemm_rate(), (forward + backward) / np.median(times["step"])
+    print(f"convolutions: {forward / 1e9:.0f} GFLOP forward, {backward / 1e9:.0f} backward; "
+          f"{step_rate / 1e9:.0f} GFLOP/s, "
           f"{step_rate / rate:.0%} of the {rate / 1e9:.0f} of numpy's sgemm")
     print(f"highest memory of this process: {peak_memory() / 1e9:.2f} GB")
     return 0
