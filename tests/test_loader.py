@@ -214,9 +214,20 @@ def test_a_killed_worker_ends_training(dataset, monkeypatch):
     victim = next(child for child in multiprocessing.active_children() if child not in others)
     os.kill(victim.pid, signal.SIGKILL)
     started = time.monotonic()
-    with pytest.raises(UserError, match=r"a reader process died, .* 0000\d\d\.jpg"):
+    with pytest.raises(UserError, match=r"a reader process died at .* 0000\d\d\.jpg"):
         list(found)
     assert time.monotonic() - started < 30
+
+
+def test_a_mistake_of_ours_in_a_worker_ends_training_too(dataset, monkeypatch):
+    def broken(index):
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr(dataset, "load_image", broken)
+    with pytest.raises(RuntimeError, match="a mistake"):
+        batches(dataset, num_workers=0)
+    with pytest.raises(UserError, match=r"0000\d\d\.jpg: of the error printed above"):
+        batches(dataset, num_workers=2)
 
 
 def test_little_shared_memory_is_noticed(monkeypatch, caplog, tmp_path):

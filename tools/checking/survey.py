@@ -89,7 +89,8 @@ def look(dataset, index, resize, divisor):
     table[:, 0] = index
     table[:, 1] = [class_index for _, class_index, _ in compress(annotations, visible)]
     table[:, 2:4] = resized["boxes"][:, 2:] - resized["boxes"][:, :2]
-    table[:, 4:7] = np.stack(mass_centers(resized["masks"]), 1)
+    if visible.any():
+        table[:, 4:7] = np.stack(mass_centers(resized["masks"]), 1)
     table[:, 7:9] = [-(-side // divisor) * divisor for side in resized["image"].shape[:2]]
     learnable = visible.copy()
     learnable[visible] = table[:, 6] > 0

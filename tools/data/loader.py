@@ -161,11 +161,12 @@ class TrainLoader:
         try:
             return next(batches)
         except (RuntimeError, SystemError, StopIteration) as error:
-            if "DataLoader worker(" in str(error):     # raised by our code there: keep its lines
+            if not self.loader.num_workers:            # raised right here
                 raise
             names = ", ".join(self.dataset.image_info(index)["file_name"] for _, index in items)
-            raise UserError(f"a reader process died, at or before the images {names}; it may have "
-                            "run out of memory: lower num_workers or batch_size") from error
+            raise UserError(f"a reader process died at or before the images {names}: of the error "
+                            "printed above, or, if there is none, for lack of memory (then lower "
+                            "num_workers or batch_size)") from error
 
 
 def train_loader(dataset, cfg, start_step, num_steps, rank=0, world_size=1):
