@@ -219,6 +219,7 @@ def test_a_killed_worker_ends_training(dataset, monkeypatch):
     assert time.monotonic() - started < 30
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_mistake_of_ours_in_a_worker_ends_training_too(dataset, monkeypatch):
     def broken(index):
         raise RuntimeError("a mistake")

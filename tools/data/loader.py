@@ -134,19 +134,15 @@ class TrainLoader:
     UserError where too many of them follow each other, or none may be broken, or a worker dies.
     """
 
-    def __init__(self, loader, dataset, sampler):
-        self.loader, self.dataset, self.sampler = loader, dataset, sampler
+    def __init__(self, dataset, cfg, sampler):
+        self.dataset, self.cfg, self.sampler = dataset, cfg, sampler
+        self.samples, self.collate = TrainingSamples(dataset, cfg), Collate(cfg)
 
     def __len__(self):
-        return len(self.loader)
+        return len(self.sampler)
 
     def __iter__(self):
-        batches = iter(self.loader)
-        if self.loader.num_workers:
-            # Paddle's handler would raise in the middle of a step, or at exit; the queue tells too.
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for items in self.sampler:
-            batch = self.receive(batches, items)
+        for batch in self.from_workers() if self.cfg.num_workers else self.from_here():
             for file_name, message in batch.pop("broken"):
                 self.dataset.note_broken(file_name, message)
             if "empty" not in batch:
@@ -156,17 +152,31 @@ class TrainLoader:
                 batch[name] = paddle.empty(shape, dtype)
             yield batch
 
-    def receive(self, batches, items):
-        """The next batch of the workers, that of `items`."""
-        try:
-            return next(batches)
-        except (RuntimeError, SystemError, StopIteration) as error:
-            if not self.loader.num_workers:            # raised right here
-                raise
-            names = ", ".join(self.dataset.image_info(index)["file_name"] for _, index in items)
-            raise UserError(f"a reader process died at or before the images {names}: of the error "
-                            "printed above, or, if there is none, for lack of memory (then lower "
-                            "num_workers or batch_size)") from error
+    def from_here(self):
+        """The batches read in this process (Paddle's way waits for ever where reading fails)."""
+        for items in self.sampler:
+            batch = self.collate([self.samples[item] for item in items])
+            yield {name: paddle.to_tensor(value) if isinstance(value, np.ndarray) else value
+                   for name, value in batch.items()}
+
+    def from_workers(self):
+        """The batches that the reader processes send."""
+        batches = iter(paddle.io.DataLoader(
+            self.samples, batch_sampler=self.sampler, collate_fn=self.collate,
+            num_workers=self.cfg.num_workers, worker_init_fn=prepare_worker,
+            prefetch_factor=PREFETCH,
+            use_shared_memory=enough_shared_memory(self.cfg, self.sampler.share)))
+        # Paddle's handler would raise in the middle of a step, or at exit; the queue tells too.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for items in self.sampler:
+            try:
+                batch = next(batches)
+            except (RuntimeError, SystemError, StopIteration) as error:
+                names = ", ".join(self.dataset.image_info(index)["file_name"] for _, index in items)
+                raise UserError(f"a reader process died at or before the images {names}: of the "
+                                "error printed above, or, if there is none, for lack of memory "
+                                "(then lower num_workers or batch_size)") from error
+            yield batch
 
 
 def train_loader(dataset, cfg, start_step, num_steps, rank=0, world_size=1):
@@ -179,11 +189,7 @@ def train_loader(dataset, cfg, start_step, num_steps, rank=0, world_size=1):
     Images that cannot be read are replaced and named, in this process; see TrainLoader.
     """
     sampler = ItemStream(len(dataset), cfg, start_step, num_steps, rank, world_size)
-    loader = paddle.io.DataLoader(
-        TrainingSamples(dataset, cfg), batch_sampler=sampler, collate_fn=Collate(cfg),
-        num_workers=cfg.num_workers, worker_init_fn=prepare_worker, prefetch_factor=PREFETCH,
-        use_shared_memory=enough_shared_memory(cfg, sampler.share))
-    return TrainLoader(loader, dataset, sampler)
+    return TrainLoader(dataset, cfg, sampler)
 
 
 def prepare_worker(worker):
