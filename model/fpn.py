@@ -3,8 +3,9 @@
 All of them have a bias, and no norm or activation.
 """
 import paddle.nn as nn
-import paddle.nn.functional as F
 from paddle.nn.initializer import Constant, XavierUniform
+
+from model.layers import BiasConv, double
 
 
 class FPN(nn.Layer):
@@ -13,16 +14,16 @@ class FPN(nn.Layer):
     def __init__(self, in_channels, channels=256):
         super().__init__()
         self.lateral = nn.LayerList([
-            nn.Conv2D(c, channels, 1, weight_attr=XavierUniform(fan_out=c), bias_attr=Constant(0.0))
+            BiasConv(c, channels, 1, weight_attr=XavierUniform(fan_out=c), bias_attr=Constant(0.0))
             for c in in_channels])
         self.output = nn.LayerList([
-            nn.Conv2D(channels, channels, 3, padding=1,
-                      weight_attr=XavierUniform(fan_out=9 * channels), bias_attr=Constant(0.0))
+            BiasConv(channels, channels, 3, padding=1,
+                     weight_attr=XavierUniform(fan_out=9 * channels), bias_attr=Constant(0.0))
             for _ in in_channels])
 
     def forward(self, features):
         levels = [lateral(c) for lateral, c in zip(self.lateral, features, strict=True)]
         for i in range(len(levels) - 1, 0, -1):
-            levels[i - 1] = levels[i - 1] + F.interpolate(levels[i], scale_factor=2, mode="nearest")
+            levels[i - 1] = levels[i - 1] + double(levels[i])
         levels = [output(p) for output, p in zip(self.output, levels, strict=True)]
         return [*levels, levels[-1][:, :, ::2, ::2]]                  # p6: every second pixel of p5

@@ -8,7 +8,7 @@ import paddle.nn as nn
 import paddle.nn.functional as F
 from paddle.nn.initializer import Constant, Normal
 
-from model.layers import DropBlock, append_coordinates, head_conv, resize
+from model.layers import BiasConv, DropBlock, append_coordinates, head_conv, resize
 
 
 class SOLOv2Head(nn.Layer):
@@ -28,10 +28,10 @@ class SOLOv2Head(nn.Layer):
         self.category_tower = tower(in_channels)
         self.kernel_tower = tower(in_channels + 2)
         rare = -math.log((1 - 0.01) / 0.01)  # every class starts at probability 0.01 (focal loss)
-        self.category_pred = nn.Conv2D(channels, num_classes, 3, padding=1,
-                                       weight_attr=Normal(0.0, 0.01), bias_attr=Constant(rare))
-        self.kernel_pred = nn.Conv2D(channels, kernel_channels, 3, padding=1,
-                                     weight_attr=Normal(0.0, 0.01), bias_attr=Constant(0.0))
+        self.category_pred = BiasConv(channels, num_classes, 3, padding=1,
+                                      weight_attr=Normal(0.0, 0.01), bias_attr=Constant(rare))
+        self.kernel_pred = BiasConv(channels, kernel_channels, 3, padding=1,
+                                    weight_attr=Normal(0.0, 0.01), bias_attr=Constant(0.0))
         self.drop_block = DropBlock() if drop_block else None
 
     def forward(self, features):

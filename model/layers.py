@@ -9,6 +9,18 @@ from paddle.nn.initializer import Constant, KaimingNormal, Normal
 from paddle.vision.ops import deform_conv2d
 
 
+class BiasConv(nn.Conv2D):
+    """nn.Conv2D that expands its bias before adding it: the same numbers, sooner on a CPU.
+
+    Paddle's CPU kernel adds [1, C, 1, 1] element by element: 180 ms instead of 30, forward and
+    backward, for two maps of 256 x 128 x 128.
+    """
+
+    def forward(self, x):
+        y = F.conv2d(x, self.weight, None, self._stride, self._padding)
+        return y + self.bias.reshape([1, -1, 1, 1]).expand_as(y)
+
+
 class DeformConv(nn.Layer):
     """Deformable convolution v1 (offsets) or v2 (offsets and sigmoid masks); Zhu et al. 2019.
 
@@ -90,6 +102,15 @@ def append_coordinates(x):
 def resize(x, size):
     """Bilinear with half-pixel centres (align_corners=False), SOLOv2's only bilinear filter."""
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+
+def double(x):
+    """[N, C, H, W] -> [N, C, 2H, 2W], every pixel four times.
+
+    F.interpolate(mode="nearest") takes three times as long on a CPU.
+    """
+    n, c, h, w = x.shape
+    return x.reshape([n, c, h, 1, w, 1]).expand([n, c, h, 2, w, 2]).reshape([n, c, 2 * h, 2 * w])
 
 
 class DropBlock(nn.Layer):

@@ -42,6 +42,11 @@ def run(request):
     return data, ours, model, losses, gradients, before
 
 
+def tolerance(gradients, plain):
+    """`plain`, or more where deformable convolutions sample: their gradient jumps at pixels."""
+    return 5e-3 if any(".offset." in name for name in gradients) else plain
+
+
 def test_losses(run):
     data, _, _, losses, _, _ = run
     assert float(losses["mask"]) == pytest.approx(float(data["loss_mask"]), rel=1e-4)
@@ -51,21 +56,22 @@ def test_losses(run):
 def test_what_is_trained_and_every_gradient_norm(run):
     data, ours, _, _, gradients, _ = run
     official = zip(data["parameter_names"], data["gradient_norms"], data["trainable"], strict=True)
+    rel = tolerance(gradients, 1e-3)
     for name, norm, trainable in official:
         if ours[name].endswith(("_mean", "_variance")):
             continue
         assert (ours[name] in gradients) == bool(trainable), name
         if trainable:
-            rel = 5e-3 if "offset" in name else 1e-3       # bilinear sampling has kinks
             assert np.linalg.norm(gradients[ours[name]]) == pytest.approx(norm, rel=rel), name
 
 
 def test_one_step_changes_every_parameter_as_there(run):
-    data, ours, model, _, _, before = run
+    data, ours, model, _, gradients, before = run
+    rel = tolerance(gradients, 2e-3)
     after = dict(model.named_parameters())
     for name, norm in zip(data["parameter_names"], data["step_norms"], strict=True):
         change = np.linalg.norm(after[ours[name]].numpy() - before[ours[name]])
-        assert change == pytest.approx(norm, rel=2e-3, abs=1e-7), name
+        assert change == pytest.approx(norm, rel=rel, abs=1e-7), name
     for key in data.files:
         if key.startswith("after_step."):
             name = ours[key.removeprefix("after_step.")]
