@@ -3,6 +3,8 @@ from tools.runtime import configure, describe
 
 configure()
 
+import sys
+
 from tools.cli import add_prediction_arguments, build_parser, load_config, run
 from tools.data.splits import open_dataset
 from tools.evaluation.coco_eval import EVALUATORS, evaluator_name, precisions, summaries
@@ -34,9 +36,9 @@ def main(argv=None):
     print(f"engine: {predictor.engine_choice}")
     print(f"config: {cfg.name}, weights: {predictor.weights}, {len(predictor.class_names)} classes")
     dataset = open_dataset(cfg, "val", class_names=predictor.class_names)
-    results = predict_dataset(predictor, dataset, args.batch_size)
+    results, unreadable = predict_dataset(predictor, dataset, args.batch_size)
     if not is_main():
-        return
+        return 0
     if args.results:
         write_json(args.results, results)
     print(f"evaluator: {evaluator_name(args.evaluator)}")
@@ -46,6 +48,12 @@ def main(argv=None):
         facts = report_facts(cfg, predictor, dataset, describe(device), args.evaluator,
                              args.override)
         write_report(args.report, dataset, results, precision, facts)
+    for message in unreadable:
+        print(f"unreadable: {message}", file=sys.stderr)
+    if unreadable:
+        print(f"{len(unreadable)} of {len(dataset)} images could not be read; their objects count "
+              "as not found", file=sys.stderr)
+    return 1 if unreadable else 0
 
 
 if __name__ == "__main__":

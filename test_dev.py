@@ -34,8 +34,7 @@ def main(argv=None):
     print(f"engine: {predictor.engine_choice}")
     print(f"config {cfg.name}, weights {predictor.weights}, images of {cfg.test_json}")
     dataset = open_dataset(cfg, "test", class_names=predictor.class_names)
-    skipped = []
-    results = predict_dataset(predictor, dataset, args.batch_size, skipped)
+    results, skipped = predict_dataset(predictor, dataset, args.batch_size)
     if not is_main():              # a failure here would stop rank 0 while it writes
         return 0
     for path in write_test_results(args.output, results, cfg.test_json, args.algorithm):

@@ -62,7 +62,8 @@ def test_prediction_leaves_no_gradient_and_the_mode_as_it_was(weights, cfg):
     before = predictor.engine.model.backbone.stem[0].norm._mean.numpy().copy()
     outputs = predictor.network(np.zeros((1, 3, 64, 64), np.float32))
     assert predictor.engine.model.training and outputs["mask_features"].stop_gradient
-    np.testing.assert_array_equal(predictor.engine.model.backbone.stem[0].norm._mean.numpy(), before)
+    mean = predictor.engine.model.backbone.stem[0].norm._mean
+    np.testing.assert_array_equal(mean.numpy(), before)
 
 
 def test_nothing_found(weights, cfg):

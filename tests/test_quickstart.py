@@ -27,12 +27,13 @@ def test_bundled_weights_reach_their_claim(val_dir):
     _, meta = read_weights(cfg.weights_path)
     predictor = Predictor(cfg, device="cpu")
     dataset = open_dataset(cfg, "val", class_names=predictor.class_names)
-    results = predict_dataset(predictor, dataset)
+    results, unreadable = predict_dataset(predictor, dataset)
+    assert not unreadable
     metrics = evaluate(dataset, results)
     assert meta["config"] == "quickstart" and tuple(meta["class_names"]) == CLASS_NAMES
     assert meta["segm_AP"] >= 0.70
     assert metrics["segm_AP"] >= meta["segm_AP"] - TOLERANCE, metrics
-    batched = predict_dataset(predictor, dataset, batch_size=4)
+    batched, _ = predict_dataset(predictor, dataset, batch_size=4)
     assert [result["segmentation"] for result in batched] == \
         [result["segmentation"] for result in results]
     assert evaluate(dataset, batched)["segm_AP"] == metrics["segm_AP"]

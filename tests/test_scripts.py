@@ -92,6 +92,9 @@ def test_results_for_the_server_despite_a_broken_image(data, weights, tmp_path, 
         with zipfile.ZipFile(tmp_path / "server" / kind / f"{name}.zip") as archive:
             assert archive.namelist() == [f"{name}.json"]
             assert json.loads(archive.read(f"{name}.json")) == found
+    out = script("eval.py", "-o", *data, f"val_images={tmp_path}/images", "--weights", weights,
+                 code=1)
+    assert f"unreadable: image '{broken}' is truncated" in out and "segm   AP" in out
     broken.unlink()
     out = script("test_dev.py", "-o", *data, f"test_json={tmp_path}/image_info_some-set.json",
                  f"test_images={tmp_path}/images", "--weights", weights, code=2)

@@ -6,7 +6,6 @@ import time
 
 from tqdm import tqdm
 
-from tools.errors import UserError
 from tools.evaluation.coco_eval import evaluate, shown
 from tools.inference.pipeline import Pipeline
 from tools.inference.predictor import Predictor
@@ -18,15 +17,16 @@ logger = logging.getLogger(__name__)
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 
 
-def predict_dataset(predictor, dataset, batch_size=1, skipped=None):
-    """The COCO result dicts (RLE masks, tight boxes) of every image of a CocoDataset, as a list.
+def predict_dataset(predictor, dataset, batch_size=1):
+    """(results, unreadable) of every image of a CocoDataset.
+
+    results: list of COCO result dicts (RLE masks, tight boxes); unreadable: a sentence about each
+    image that cannot be read, in which then nothing is found.
 
     Of several processes each predicts its share of the images, and gets the results of all.
     batch_size: images of one padded size that the network sees at once; the results are the same.
-    UserError naming an image that cannot be read; or, given a list `skipped`, its message goes
-    there and the others are predicted.
     """
-    results, started = {}, time.perf_counter()
+    results, unreadable, started = {}, [], time.perf_counter()
 
     def keep(index, image, instances):
         image_id = dataset.image_info(index)["image_id"]
@@ -40,18 +40,15 @@ def predict_dataset(predictor, dataset, batch_size=1, skipped=None):
     with together(long=True):
         for job in tqdm(jobs, total=len(share), desc="predict", unit="image", disable=None,
                         leave=False):
-            if job.error and skipped is None:
-                raise UserError(job.error)
             if job.error:
-                skipped.append(job.error)
-    if skipped is not None:
-        skipped[:] = itertools.chain.from_iterable(gather(skipped))
+                unreadable.append(job.error)
     own = [result for index in sorted(results) for result in results[index]]
-    results = list(itertools.chain.from_iterable(gather(own)))
+    results, unreadable = (list(itertools.chain.from_iterable(gather(values)))
+                           for values in (own, unreadable))
     seconds = time.perf_counter() - started
     print(f"predicted {len(dataset)} images in {seconds:.1f} s "
           f"({len(dataset) / seconds:.2f} images/s), {len(results)} instances", file=sys.stderr)
-    return results
+    return results, unreadable
 
 
 def evaluate_model(cfg, dataset, model):
@@ -61,11 +58,10 @@ def evaluate_model(cfg, dataset, model):
     not end the training: nothing is found in it, which the metrics count, and it is named.
     """
     predictor = Predictor.from_model(cfg, model, dataset.class_names)
-    skipped = []
-    results = predict_dataset(predictor, dataset, skipped=skipped)
-    if skipped and is_main():
+    results, unreadable = predict_dataset(predictor, dataset)
+    if unreadable and is_main():
         logger.warning("%d images of the evaluation cannot be read, their objects count as not "
-                       "found: %s", len(skipped), "; ".join(skipped))
+                       "found: %s", len(unreadable), "; ".join(unreadable))
     metrics = evaluate(dataset, results) if is_main() else {}
     return {key: value for key, value in metrics.items() if not isinstance(value, dict)}
 
