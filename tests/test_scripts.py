@@ -47,7 +47,8 @@ def test_train_resume_evaluate(data, tmp_path):
     resumed = script("train.py", *override, "--resume")
     assert "at step 2" in resumed and "step 4/4" in resumed
     out = script("eval.py", "-o", *data, "--weights", run_dir / "last.pdparams",
-                 "--evaluator", "pycocotools", "--results", tmp_path / "found.json",
+                 "--engine", "dygraph", "--evaluator", "pycocotools",
+                 "--results", tmp_path / "found.json",
                  "--report", tmp_path / "report.html")
     assert "evaluator: pycocotools" in out
     assert "segm   AP" in out and "bbox   AP" in out and "triangle" in out
