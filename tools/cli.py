@@ -36,9 +36,10 @@ def add_prediction_arguments(parser):
     parser.add_argument("--weights", metavar="FILE",
                         help="weights file (default: the config's own)")
     parser.add_argument("--engine", default="auto", metavar="ENGINE",
-                        help="what runs the network: openvino, onnxruntime, dygraph (Paddle), or "
-                             "auto, the fastest that is installed (requirements-engines.txt) and "
-                             "works here (default: %(default)s)")
+                        help="what runs the network: openvino, onnxruntime, paddle (Paddle "
+                             "Inference), dygraph, openvino-int8, or auto, the fastest exact one "
+                             "that is installed (requirements-engines.txt) and works here "
+                             "(default: %(default)s)")
     parser.add_argument("--batch-size", type=positive_int, default=1, metavar="N",
                         help="images of one padded size that the network sees at once; the results "
                              "are the same (default: %(default)s)")

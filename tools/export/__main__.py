@@ -3,6 +3,8 @@ from tools.runtime import configure
 
 configure()
 
+import tempfile
+
 from tools.cli import build_parser, load_config, run
 from tools.data.images import read_image
 from tools.data.transforms import pad_to_divisor
@@ -54,6 +56,8 @@ def write_paddle(predictor, output):
 
 def write_int8(predictor, calibration):
     """Quantise the network and put it where the engine looks for it; returns the path."""
+    import openvino
+
     from tools.export.int8 import quantize
     from tools.export.onnx_file import network_file
 
@@ -62,11 +66,12 @@ def write_int8(predictor, calibration):
         return pad_to_divisor([image], predictor.cfg.size_divisor)
 
     paths = [path for path, _ in find_images(calibration)]
-    xml, parameters = quantize(network_file(predictor.engine.model), paths, prepare)
-    name = cache.int8_name(predictor.weights, predictor.cfg)
-    cache.store(predictor.weights, f"{name}.bin", parameters)
-    cache.store(predictor.weights, f"{name}.xml", xml)
-    return cache.find(predictor.weights, f"{name}.xml")
+    model = quantize(network_file(predictor.engine.model), paths, prepare)
+    name = f"int8-{cache.export_key(predictor.weights, predictor.cfg)}"
+    with tempfile.TemporaryDirectory() as folder:
+        openvino.save_model(model, f"{folder}/network.xml", compress_to_fp16=False)
+        cache.store(predictor.weights, name, folder)
+    return cache.find(predictor.weights, name)
 
 
 def describe_export(predictor):

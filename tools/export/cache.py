@@ -1,14 +1,15 @@
 """Where the exported networks of a weights file are kept, and when one is still current.
 
 In the folder <weights>.engines beside the weights, or in the user's cache folder where that cannot
-be written: <engine>-<version>-<key>.onnx, and int8-<key>.xml with its .bin.  The key is a hash of
-all that the content follows from, so a file that is found is current; what is stale is removed
-when a new one is written.
+be written: <engine>-<version>-<key>, and int8-<key>, with the suffixes of the engine.  The key is
+a hash of all that the content follows from, so a file that is found is current; what is stale is
+removed when a new one is written.
 """
 import contextlib
 import hashlib
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from tools.files import atomic_file
 from tools.training.checkpoint import NETWORK_SETTINGS
 
 CODE = Path(__file__).resolve().parent.parent.parent
-SOURCES = ("model/*.py", "tools/export/graph.py", "tools/export/network.py")
+SOURCES = ("model/*.py", "tools/export/graph.py", "tools/export/network.py",
+           "tools/export/paddle_graph.py")
+PARAMETERS = (".bin", ".pdiparams")        # the second files of the formats that have two
 
 
 def export_key(weights, cfg):
@@ -32,11 +35,6 @@ def export_key(weights, cfg):
     return digest.hexdigest()[:20]
 
 
-def int8_name(weights, cfg):
-    """The name of the 8-bit network, without .xml and .bin."""
-    return f"int8-{export_key(weights, cfg)}"
-
-
 def cache_folders(weights):
     """The folder beside the weights, then one of their own in the user's cache."""
     weights = Path(weights).resolve()
@@ -46,30 +44,37 @@ def cache_folders(weights):
 
 
 def find(weights, name):
-    """The path of a cached file, None if there is none."""
-    paths = [folder / name for folder in cache_folders(weights)]
-    return next((path for path in paths if path.is_file()), None)
+    """The path of a cached export, of its first file if it has two; None if there is none."""
+    paths = [path for folder in cache_folders(weights) for path in folder.glob(f"{name}.*")]
+    return next((path for path in paths if path.suffix not in PARAMETERS), None)
 
 
-def store(weights, name, content):
-    """Write bytes to the first folder that can be written; says so if it is not the usual one.
+def store(weights, name, folder):
+    """Copy the files of `folder`, an export, to the first place that can be written.
 
-    Other files of the same engine (the part of the name before the first "-") are removed as stale.
+    Says so if that is not the usual one.  Other exports of the same engine (the part of the name
+    before the first "-") are removed there as stale.
     """
+    files = sorted(Path(folder).iterdir(), key=lambda path: path.suffix not in PARAMETERS)
     notes = []
-    for folder in cache_folders(weights):
+    for place in cache_folders(weights):
         try:
-            with atomic_file(folder / name) as file:
-                file.write(content)
+            for path in files:             # the one that is looked for comes last
+                with open(path, "rb") as source, atomic_file(place / (name + path.suffix)) as file:
+                    shutil.copyfileobj(source, file)
         except UserError as error:
             notes.append(str(error))
             continue
-        for stale in folder.glob(f"{name.partition('-')[0]}-*"):
-            if stale.stem != Path(name).stem:
-                with contextlib.suppress(OSError):         # another process was faster
-                    stale.unlink()
+        remove_stale(place, name)
         if notes:
-            print(f"note: the export is kept in '{folder}' ({notes[0]})", file=sys.stderr)
+            print(f"note: the export is kept in '{place}' ({notes[0]})", file=sys.stderr)
         return
     print(f"note: the export could not be kept and will be made again ({'; '.join(notes)})",
           file=sys.stderr)
+
+
+def remove_stale(folder, name):
+    for path in folder.glob(f"{name.partition('-')[0]}-*"):
+        if path.stem != name:
+            with contextlib.suppress(OSError):                 # another process was faster
+                path.unlink()

@@ -43,6 +43,16 @@ class Graph:
             self.constants[name] = numpy_helper.from_array(array, name)
         return name
 
+    def group_norm(self, x, scale, shift, groups, epsilon, name):
+        """Nodes of a GroupNorm, which is an operation of its own only from opset 21 on."""
+        ones, zeros = (self.constant(np.full(groups, value, np.float32), f"{value}x{groups}")
+                       for value in (1, 0))
+        flat = self("InstanceNormalization", self("Reshape", x, [0, groups, -1]), ones, zeros,
+                    name=name, epsilon=epsilon)
+        normal = self("Reshape", flat, self("Shape", x))
+        scale, shift = (self("Unsqueeze", value, [1, 2]) for value in (scale, shift))
+        return self("Add", self("Mul", normal, scale), shift)
+
     def model(self, inputs, outputs, metadata=()):
         """The onnx.ModelProto.
 

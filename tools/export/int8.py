@@ -1,7 +1,5 @@
 """The network in 8-bit integers for OpenVINO: post-training quantisation by NNCF."""
 import logging
-import tempfile
-from pathlib import Path
 
 import nncf
 import openvino
@@ -15,7 +13,7 @@ FLOAT_LAYERS = (".*category_pred.*", ".*kernel_pred.*")
 
 
 def quantize(network, paths, prepare):
-    """(.xml, .bin) as bytes of the network, the bytes of an ONNX file, in 8 bits.
+    """The network, the bytes of an ONNX file, in 8 bits as an openvino.Model.
 
     paths: calibration images; prepare(path) -> network-ready float32 [1, 3, H, W].
     """
@@ -23,10 +21,6 @@ def quantize(network, paths, prepare):
     core = openvino.Core()
     core.add_extension(deform_conv_extension())
     paths = paths[:MAX_IMAGES]
-    quantized = nncf.quantize(core.read_model(network), nncf.Dataset(paths, prepare),
-                              subset_size=len(paths),
-                              ignored_scope=nncf.IgnoredScope(patterns=list(FLOAT_LAYERS)))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.xml")
-        openvino.save_model(quantized, path, compress_to_fp16=False)
-        return path.read_bytes(), path.with_suffix(".bin").read_bytes()
+    return nncf.quantize(core.read_model(network), nncf.Dataset(paths, prepare),
+                         subset_size=len(paths),
+                         ignored_scope=nncf.IgnoredScope(patterns=list(FLOAT_LAYERS)))

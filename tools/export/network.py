@@ -14,6 +14,7 @@ from model.resnet import STAGES
 OUTPUTS = (*(f"category_logits_{level}" for level in range(5)),
            *(f"kernels_{level}" for level in range(5)), "mask_features")
 DOUBLE = [1.0, 1.0, 2.0, 2.0]                                # scales of N, C, H, W
+END = 2 ** 31 - 1                                              # of an axis, in Slice
 
 
 class NetworkWriter:
@@ -63,22 +64,17 @@ class NetworkWriter:
         return self.graph("Relu", x) if layer.relu else x
 
     def group_norm(self, norm, x):
-        name, graph, groups = self.names[id(norm)], self.graph, norm._num_groups
-        grouped = graph("Reshape", x, [0, groups, -1])
-        ones, zeros = np.ones(groups, np.float32), np.zeros(groups, np.float32)
-        normal = graph("InstanceNormalization", grouped, graph.constant(ones, f"ones{groups}"),
-                       graph.constant(zeros, f"zeros{groups}"), name=name, epsilon=norm._epsilon)
-        normal = graph("Reshape", normal, graph("Shape", x))
-        scale, shift = (graph.constant(numpy_of(tensor).reshape(-1, 1, 1), f"{name}.{kind}")
+        name = self.names[id(norm)]
+        scale, shift = (self.graph.constant(numpy_of(tensor), f"{name}.{kind}")
                         for kind, tensor in (("weight", norm.weight), ("bias", norm.bias)))
-        return graph("Add", graph("Mul", normal, scale), shift)
+        return self.graph.group_norm(x, scale, shift, norm._num_groups, norm._epsilon, name)
 
     def append_coordinates(self, x):
         graph = self.graph
-        n, h, w = (graph("Gather", graph("Shape", x), [axis]) for axis in (0, 2, 3))
-        size = graph("Concat", n, [1], h, w, axis=0)
-        rows = graph("Expand", graph("Unsqueeze", self.linspace(h), [1]), size)
-        columns = graph("Expand", self.linspace(w), size)
+        h, w = (graph("Gather", graph("Shape", x), [axis]) for axis in (2, 3))
+        zeros = graph("Mul", graph("Slice", x, [0], [1], [1]), 0.0)                # [N, 1, H, W]
+        rows = graph("Add", zeros, graph("Unsqueeze", self.linspace(h), [1]))
+        columns = graph("Add", zeros, self.linspace(w))
         return graph("Concat", x, columns, rows, axis=1)
 
     def linspace(self, count):
@@ -148,7 +144,7 @@ class NetworkWriter:
             larger = self.resize(levels[i], DOUBLE, mode="nearest")
             levels[i - 1] = self.graph("Add", levels[i - 1], larger)
         levels = [self.conv(output, p) for output, p in zip(fpn.output, levels, strict=True)]
-        p6 = self.graph("Slice", levels[-1], [0, 0], [2 ** 31, 2 ** 31], [2, 3], [2, 2])
+        p6 = self.graph("Slice", levels[-1], [0, 0], [END, END], [2, 3], [2, 2])
         return [*levels, p6]
 
     def head(self, head, features):

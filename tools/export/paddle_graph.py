@@ -1,8 +1,10 @@
 """A Paddle inference program built by the calls that build an ONNX graph (tools/export/graph.py).
 
-So the network and its decoding are written down once for both formats.
+So the network and its decoding are written down once for both formats.  Tracing model/ instead
+would fix the sizes of what it computes from shapes, and oneDNN cannot run what comes out (3.3).
 """
 import contextlib
+import warnings
 
 import numpy as np
 import paddle
@@ -30,14 +32,21 @@ class PaddleGraph:
             self.parameters[name] = variable, value
         return self.parameters[name][0]
 
+    def group_norm(self, x, scale, shift, groups, epsilon, name):
+        normal = paddle.nn.GroupNorm(groups, scale.shape[0], epsilon, weight_attr=False,
+                                     bias_attr=False)(x)
+        return normal * scale.reshape([-1, 1, 1]) + shift.reshape([-1, 1, 1])
+
     def save(self, path, images, outputs):
-        """Write PATH.json or PATH.pdmodel (as the version of Paddle has it) and PATH.pdiparams."""
+        """Write PATH.json (2.6: PATH.pdmodel) and PATH.pdiparams; returns the path of the first."""
         executor = paddle.static.Executor(paddle.CPUPlace())
         executor.run(paddle.static.default_startup_program())
         for variable, value in self.parameters.values():
             tensor = paddle.static.global_scope().find_var(variable.name).get_tensor()
             tensor.set(value, paddle.CPUPlace())
         paddle.static.save_inference_model(str(path), [images], outputs, executor)
+        return next(path.with_suffix(suffix) for suffix in (".json", ".pdmodel")
+                    if path.with_suffix(suffix).is_file())
 
 
 @contextlib.contextmanager
@@ -45,9 +54,10 @@ def static_program():
     """A new program in static mode; back in dygraph mode afterwards."""
     paddle.enable_static()
     try:
-        scope = paddle.static.Scope() if hasattr(paddle.static, "Scope") else None
-        with (paddle.static.scope_guard(scope or paddle.base.core.Scope()),
+        with (warnings.catch_warnings(),
+              paddle.static.scope_guard(paddle.base.core.Scope()),
               paddle.static.program_guard(paddle.static.Program(), paddle.static.Program())):
+            warnings.filterwarnings("ignore", message="Tensor do not have 'place'")   # GroupNorm
             yield
     finally:
         paddle.disable_static()
@@ -59,12 +69,6 @@ def conv(x, weight, bias, kernel_shape, strides, pads, group):
 
 def deform_conv(x, weight, offset, bias, mask, kernel_shape, strides, pads, group):
     return deform_conv2d(x, offset, weight, bias, strides, pads[:2], groups=group, mask=mask)
-
-
-def instance_norm(x, scale, bias, epsilon):
-    mean = x.mean(2, keepdim=True)
-    centred = x - mean
-    return centred * paddle.rsqrt((centred * centred).mean(2, keepdim=True) + epsilon)
 
 
 def max_pool(x, kernel_shape, strides, pads):
@@ -116,21 +120,22 @@ def slices(x, starts, ends, axes=(0,), steps=None):
 
 def gather(x, indices):
     """Rows of a vector, by indices of any shape."""
-    indices = int64(indices)
+    if isinstance(indices, list):
+        return paddle.gather(x, int64(indices))
     return paddle.gather(x, indices.flatten()).reshape(paddle.shape(indices))
 
 
 def gather_rows(x, indices, batch_dims):
     """Of [N, R, X] the rows at [N, K, 1]."""
     images = paddle.arange(paddle.shape(x)[0]).astype("int64").reshape([-1, 1, 1])
-    return paddle.gather_nd(x, paddle.concat([images + paddle.zeros_like(indices), indices], 2))
+    return paddle.gather_nd(x, paddle.concat([images + 0 * indices, indices], 2))
 
 
 OPERATIONS = {
     "Add": paddle.add, "And": paddle.logical_and, "Conv": conv, "DeformConv": deform_conv,
     "Equal": paddle.equal, "Exp": paddle.exp, "Gather": gather, "Greater": paddle.greater_than,
     "GreaterOrEqual": paddle.greater_equal, "HardSwish": F.hardswish,
-    "InstanceNormalization": instance_norm, "MatMul": paddle.matmul, "Max": paddle.maximum,
+    "MatMul": paddle.matmul, "Max": paddle.maximum,
     "MaxPool": max_pool, "Min": paddle.minimum, "Mod": paddle.mod, "Mul": paddle.multiply,
     "Or": paddle.logical_or, "Relu": F.relu, "Resize": resize, "Sigmoid": F.sigmoid,
     "Slice": slices, "Squeeze": paddle.squeeze, "Sub": paddle.subtract,
@@ -139,7 +144,6 @@ OPERATIONS = {
     "Cast": lambda x, to: x.astype(to),
     "Concat": lambda *parts, axis: paddle.concat([int64(part) for part in parts], axis),
     "Div": lambda x, y: x // y if x.dtype == paddle.int64 else x / y,
-    "Expand": lambda x, shape: paddle.expand(x, shape),
     "GatherElements": lambda x, indices, axis: paddle.take_along_axis(x, indices, axis),
     "GatherND": gather_rows,
     "GlobalAveragePool": lambda x: F.adaptive_avg_pool2d(x, 1),
