@@ -14,6 +14,7 @@ from tools.errors import UserError
 from tools.export import cache
 from tools.inference import engine as engines
 from tools.inference.engine import EXPORTED, Dygraph, deviation, open_engine
+from tools.inference.exported import PaddleInference
 from tools.inference.predictor import Predictor
 from tools.training.checkpoint import NETWORK_SETTINGS, meta_of, save_weights, to_arrays
 
@@ -201,6 +202,7 @@ def test_results_that_are_not_numbers_are_refused_and_errors_are_told(own_weight
     ("cpu", (), "openvino")])
 def test_auto_takes_the_fastest_there_is_and_says_why(device, missing, chosen, tiny, monkeypatch):
     cfg, weights = tiny
+    monkeypatch.setattr(engines, "WIDE", 0)
     if chosen in EXPORTED and not installed(chosen):
         pytest.skip(f"onnx or {chosen} is not installed (requirements-engines.txt)")
     real_import = importlib.import_module
@@ -215,6 +217,15 @@ def test_auto_takes_the_fastest_there_is_and_says_why(device, missing, chosen, t
     assert engine.name == chosen
     assert all(f"No module named '{name}'): pip install" in reasons for name in missing)
     assert bool(reasons) == bool(missing)
+
+
+def test_paddle_is_not_chosen_where_it_is_slower(tiny, monkeypatch):
+    monkeypatch.setattr(engines, "EXPORTED", {"paddle": PaddleInference})
+    cfg, weights = tiny
+    assert open_engine("auto", "cpu", weights, cfg, lambda: realistic(cfg))[0].name == "dygraph"
+    wide = cfg.replace(fpn_channels=engines.WIDE)
+    engine, _ = open_engine("auto", "cpu", weights, wide, lambda: realistic(wide))
+    assert engine.name == "paddle"
 
 
 def test_an_engine_that_cannot_be_used_is_an_error(tiny):
