@@ -177,6 +177,7 @@ def test_an_export_that_differs_is_refused_and_not_kept(name, own_weights, monke
     with pytest.raises(UserError, match=f"'{name}' .* differs from dygraph by"):
         Predictor(cfg, weights, "cpu", name)
     assert exports(weights) == []
+    monkeypatch.setattr(engines, "WIDE", 0)
     predictor = Predictor(cfg, weights, "cpu", "auto")
     assert predictor.engine.name == "dygraph" and "differs" in predictor.engine_choice
 
