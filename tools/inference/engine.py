@@ -6,7 +6,7 @@ model/solov2.py: "category_logits" 5 x [N, C, S, S], "kernels" 5 x [N, E, S, S] 
 (exported.py) run an export on the CPU and return numpy arrays.  An export is made once, checked
 against dygraph and cached (tools/export/cache.py).
 """
-import importlib
+import importlib.util
 import sys
 import tempfile
 
@@ -64,15 +64,31 @@ def open_engine(name, device, weights, cfg, build_model):
         return open_int8(weights, cfg), ""
     if name in EXPORTED:
         return open_exported(EXPORTED[name], weights, cfg, build_model), ""
-    reasons = []
-    for kind in EXPORTED.values() if name == "auto" and device == "cpu" else ():
+    if name == Dygraph.name or device != "cpu":
+        return Dygraph(build_model()), ""
+    return open_fastest(weights, cfg, build_model)
+
+
+def open_fastest(weights, cfg, build_model):
+    """(the fastest engine that works, why not a faster one), on the CPU."""
+    missing, failures = [], []
+    for kind in EXPORTED.values():
         if kind is PaddleInference and cfg.fpn_channels < WIDE:
-            break
+            continue
+        if importlib.util.find_spec(kind.package) is None:
+            missing.append(kind.name)
+            continue
         try:
-            return open_exported(kind, weights, cfg, build_model), "; ".join(reasons)
+            return open_exported(kind, weights, cfg, build_model), reasons(missing, failures)
         except UserError as error:
-            reasons.append(str(error))
-    return Dygraph(build_model()), "; ".join(reasons)
+            failures.append(str(error))
+    return Dygraph(build_model()), reasons(missing, failures)
+
+
+def reasons(missing, failures):
+    """One line of text; "" for none."""
+    lacking = [f"not installed: {', '.join(missing)}; {INSTALL}"] if missing else []
+    return "; ".join(lacking + failures)
 
 
 def open_int8(weights, cfg):
