@@ -38,7 +38,7 @@ def random_weights(cfg, image, path):
     threshold = np.log(cfg.score_threshold / (1 - cfg.score_threshold))
     highest = paddle.topk(logits, min(CANDIDATES, logits.size))[0][-1]
     bias = model.head.category_pred.bias
-    bias.set_value(bias + (threshold - float(highest)))
+    bias.set_value(bias + (float(threshold) - float(highest)))
     features = outputs["mask_features"][0].flatten(1)                                # [E, P]
     kernels = outputs["kernels"][0][0].flatten(1).t()                                # [S * S, E]
     kernels = kernels * (LOGIT_SPREAD / (kernels @ features).std())

@@ -41,9 +41,9 @@ class Dygraph:
 
 
 EXPORTED = {kind.name: kind for kind in (OpenVino, OnnxRuntime, PaddleInference)}  # fastest first
-# FPN channels from which on Paddle Inference is faster than dygraph.  It takes some 0.1 s more per
-# image for itself: 0.13 s instead of 0.05 on the quick start (48 channels), but 1.2 s instead of
-# 2.2 on light R50 at 448x768 (256).
+# FPN channels from which on Paddle Inference is faster than dygraph: R50 at 800x1333 takes 3.8 s
+# instead of 4.6 (256 channels), but it takes some 0.1 s per image for itself, and the quick start
+# (48 channels) 0.13 s instead of 0.05.
 WIDE = 128
 INT8 = "openvino-int8"                         # never chosen by itself: its results differ
 ENGINES = ("auto", *EXPORTED, INT8, Dygraph.name)
