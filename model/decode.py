@@ -121,9 +121,10 @@ class Decoder:
 
 
 def to_host(values):
-    """A float32 numpy array of a Tensor or an array."""
-    values = values.astype("float32")
-    return values if isinstance(values, np.ndarray) else values.numpy()
+    """A float32 numpy array of a Tensor or an array; what is one already is not copied."""
+    if isinstance(values, paddle.Tensor):
+        values = values.astype("float32").numpy()
+    return np.asarray(values, np.float32)
 
 
 def on_host_or_gpu(values):

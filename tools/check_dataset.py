@@ -11,6 +11,7 @@ from tools.checking.fit import fit, propose
 from tools.checking.survey import survey
 from tools.cli import BAD_INPUT, build_parser, load_config, run
 from tools.data.coco import BROKEN, MISSING, CocoDataset
+from tools.files import write_text
 
 SKIPPED = 1
 
@@ -41,8 +42,7 @@ def main(argv=None):
     lines = [*report.page(dataset, found, current, propose(found, cfg), cfg), "", verdict]
     report.write_pictures(dataset, found, args.pictures, folder)
     report.write_problems(found, f"{folder}/problems.txt")
-    with open(f"{folder}/report.txt", "w", encoding="utf-8") as file:
-        file.write("\n".join(lines) + "\n")
+    write_text(f"{folder}/report.txt", "\n".join(lines) + "\n")
     print(*lines, f"pictures, report.txt and problems.txt (every name): {folder}", sep="\n")
     return code
 

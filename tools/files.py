@@ -41,8 +41,12 @@ def remove_leftovers(folder):
         path.unlink(missing_ok=True)
 
 
-def write_json(path, content, indent=None):
-    """Write JSON-serialisable `content`, atomically.  UserError if it cannot be written."""
-    text = json.dumps(content, indent=indent)
+def write_text(path, text):
+    """Write `text` as UTF-8, atomically.  UserError if it cannot be written."""
     with atomic_file(path) as file:
         file.write(text.encode())
+
+
+def write_json(path, content, indent=None):
+    """Write JSON-serialisable `content`, atomically.  UserError if it cannot be written."""
+    write_text(path, json.dumps(content, indent=indent))

@@ -10,6 +10,7 @@ from tools.checking.survey import middle_short_side
 from tools.data.coco import summaries
 from tools.data.splits import listed
 from tools.errors import UserError
+from tools.files import write_text
 from tools.inference.visualize import draw
 
 LOSSES = ("(skipped)", "(not learned)")           # how the names of problems end that lose data
@@ -121,9 +122,8 @@ def percent(count, total):
 
 def write_problems(found, path):
     """Every problem with all its names."""
-    with open(path, "w", encoding="utf-8") as file:
-        for reason, names in found.problems.items():
-            file.write(f"{len(names)} {reason}\n" + "".join(f"  {name}\n" for name in names))
+    write_text(path, "".join(f"{len(names)} {reason}\n" + "".join(f"  {name}\n" for name in names)
+                             for reason, names in found.problems.items()))
 
 
 def write_pictures(dataset, found, count, folder):

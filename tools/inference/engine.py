@@ -13,9 +13,10 @@ import tempfile
 import numpy as np
 import paddle
 
+from model.decode import to_host
 from tools.errors import UserError
 from tools.export import cache
-from tools.inference.exported import OnnxRuntime, OpenVino, PaddleInference, on_host
+from tools.inference.exported import OnnxRuntime, OpenVino, PaddleInference
 
 TOLERANCE = 1e-4       # largest difference to dygraph, as a part of the output's deviation
 CHECK_SHAPE = (2, 3, 96, 160)
@@ -150,5 +151,5 @@ def deviation(outputs, expected):
 
 
 def flat(outputs):
-    return [on_host(value) for value in (*outputs["category_logits"], *outputs["kernels"],
+    return [to_host(value) for value in (*outputs["category_logits"], *outputs["kernels"],
                                          outputs["mask_features"])]

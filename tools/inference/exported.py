@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import paddle
 
+from model.decode import to_host
 from tools.runtime import THREADS, available_cores
 
 
@@ -32,7 +33,7 @@ class OnnxRuntime:
             raise RuntimeError(str(error)) from None
 
     def __call__(self, images):
-        return named(self.session.run(None, {"images": on_host(images)}))
+        return named(self.session.run(None, {"images": to_host(images)}))
 
     @staticmethod
     def write(model, folder):
@@ -64,7 +65,7 @@ class OpenVino:
                                           settings).create_infer_request()
 
     def __call__(self, images):
-        return named(list(self.request.infer([on_host(images)]).values()))
+        return named(list(self.request.infer([to_host(images)]).values()))
 
 
 class PaddleInference:
@@ -84,7 +85,7 @@ class PaddleInference:
         self.predictor = create_predictor(config)
 
     def __call__(self, images):
-        images = on_host(images)
+        images = to_host(images)
         handle = self.predictor.get_input_handle(self.predictor.get_input_names()[0])
         handle.reshape(images.shape)
         handle.copy_from_cpu(np.ascontiguousarray(images))
@@ -104,10 +105,6 @@ def named(values):
     levels = len(values) // 2
     return {"category_logits": values[:levels], "kernels": values[levels:-1],
             "mask_features": values[-1]}
-
-
-def on_host(values):
-    return values if isinstance(values, np.ndarray) else values.numpy()
 
 
 def threads():
