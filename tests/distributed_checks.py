@@ -71,6 +71,11 @@ def check_norm(rank):
     shared.eval()
     single.eval()
     np.testing.assert_allclose(shared(maps[0]).numpy(), single(maps[0]).numpy(), rtol=1e-5)
+    shared.train()
+    for parameter in shared.parameters():
+        parameter.stop_gradient = True               # a recipe may freeze scale and shift
+    frozen_flat, _ = forward_backward(shared, maps[first:last])
+    np.testing.assert_array_equal(frozen_flat.grad.numpy(), own_flat.grad.numpy())
 
 
 def rectangles(cfg, counts):
