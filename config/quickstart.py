@@ -41,9 +41,9 @@ class Config(Base):
     reference_batch_size = 8
     learning_rate = 0.03
     grad_clip_norm = 10.0
-    max_steps = 1600
+    max_steps = 1700
     ema_decay = 0.998
     epochs = 36
     warmup_steps = 100
     checkpoint_every = 100
-    eval_every = 800
+    eval_every = 850
