@@ -6,7 +6,6 @@ features runs in numpy on the host, so that any engine's outputs will do.
 C classes, E kernel channels, S grid side of a level, T cells of an image over all levels,
 U cells with a candidate, K candidates (cell, class).
 """
-import functools
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -17,8 +16,6 @@ from model.matrix_nms import matrix_nms
 from model.paste import paste
 from model.soft_masks import sigmoid, soft_masks
 
-CHUNK = 128        # cells whose whole masks are held at once
-
 
 class Decoder:
     """decoder(outputs, resized_sizes, original_sizes) -> [Instances], one per image of the batch.
@@ -28,7 +25,7 @@ class Decoder:
     size is truncated (PaddleDetection 2.2).
     original_sizes: (height, width) of the masks to return.
     The arguments of the constructor are the inference settings of config/base.py, and the number
-    of threads that share the masks.
+    of threads that share the product of kernels and mask features.
     """
 
     def __init__(self, strides, score_threshold=0.1, mask_threshold=0.5, max_candidates=500,
@@ -50,13 +47,12 @@ class Decoder:
             scores, class_indices, masks = self.detect(
                 [level[image] for level in category_logits], [level[image] for level in kernels],
                 features[image])
-            paste_one = functools.partial(self.paste, features.shape[2:], resized_size,
-                                          original_size)
-            packed = list(self.pool.map(paste_one, masks))
+            packed = [self.paste(mask, features.shape[2:], resized_size, original_size)
+                      for mask in masks]
             results.append(Instances(scores, class_indices, packed, original_size))
         return results
 
-    def paste(self, map_size, resized_size, original_size, mask):
+    def paste(self, mask, map_size, resized_size, original_size):
         return pack(*paste(sigmoid(mask.logits), map_size, resized_size, original_size,
                            self.mask_threshold, mask.top, mask.left))
 
@@ -100,19 +96,17 @@ class Decoder:
         best, maskness = np.zeros((2, len(kernels)), np.float32)
         np.maximum.at(best, cells, scores)
         drawn = np.argsort(-best, kind="stable")[:np.count_nonzero(best)]                # [U]
-        masks = {}
-        for start in range(0, max(1, len(drawn)), CHUNK):
-            chunk = drawn[start:start + CHUNK]
-            for cell, mask in zip(chunk, soft_masks(kernels[chunk], mask_features,
-                                                    self.mask_threshold, self.pool),
-                                  strict=True):
+        masks, count = {}, 0
+        for chunk in soft_masks(kernels[drawn], mask_features, self.mask_threshold, self.pool):
+            for cell, mask in zip(drawn[count:], chunk, strict=False):
                 if mask.area > strides[cell]:
                     maskness[cell], masks[cell] = mask.maskness, mask
+            count += len(chunk)
             rescored = scores * maskness[cells]
             lowest = nth_highest(rescored, self.max_candidates)
             masks = {cell: mask for cell, mask in masks.items()
                      if best[cell] * maskness[cell] >= lowest}
-            bound = best[drawn[start + CHUNK]] if start + CHUNK < len(drawn) else 0.0
+            bound = best[drawn[count]] if count < len(drawn) else 0.0
             if bound < max(lowest, self.update_threshold):       # nothing more can come in
                 bound = 0.0
             yield rescored, masks, bound

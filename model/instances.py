@@ -1,6 +1,7 @@
 """What was found in one image: scores, classes, and masks cropped to their bounding boxes."""
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
@@ -73,11 +74,22 @@ class Packed(NamedTuple):
 
 def pack(top, left, mask):
     """Packed of a bool [h, w] at (top, left) in the image; nothing set: shape (0, 0)."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if len(rows) == 0:
+    first_row, first_column, last_row, last_column = extent(mask)
+    if last_row == 0:
         return Packed(0, 0, (0, 0), np.zeros(0, np.uint8))
-    mask = mask[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
-    return Packed(int(top + rows[0]), int(left + columns[0]), mask.shape, np.packbits(mask))
+    mask = mask[first_row:last_row, first_column:last_column]
+    return Packed(int(top + first_row), int(left + first_column), mask.shape, np.packbits(mask))
+
+
+def extent(mask):
+    """(top, left, bottom, right) around what is set in a bool [h, w], the last two exclusive.
+
+    Nothing set: zeros.
+    """
+    if mask.size == 0:
+        return 0, 0, 0, 0
+    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return top, left, top + height, left + width
 
 
 def crop_to_rle(top, left, crop, size):

@@ -2,12 +2,13 @@
 
 U cells, E kernel channels, P = h * w pixels of the mask features.
 """
-import itertools
-
 import numpy as np
 import paddle
 
-PART = 32          # cells that a thread draws at a time: their masks fit into a cache
+from model.instances import extent
+
+CHUNK = 128        # cells whose whole masks are held at once
+STRIPS = 8         # parts of the map that the threads share: the product packs a strip only once
 MARGIN = 2         # pixels kept around a mask: more than bilinear up-sampling reaches
 
 
@@ -25,15 +26,13 @@ class SoftMask:
 
     def __init__(self, logits, threshold_logit):
         above = logits > threshold_logit
-        rows, columns = np.flatnonzero(above.any(1)), np.flatnonzero(above.any(0))
-        if len(rows) == 0:
-            rows = columns = np.zeros(1, np.int64)
-        inside = logits[above]
+        top, left, bottom, right = extent(above)
+        self.top, self.left = max(0, top - MARGIN), max(0, left - MARGIN)
+        window = np.s_[self.top:bottom + MARGIN, self.left:right + MARGIN]
+        self.logits, self.above = logits[window].copy(), above[window].copy()
+        inside = self.logits[self.above]
         self.area = len(inside)
         self.maskness = np.float32(sigmoid(inside).mean()) if self.area else np.float32(0)
-        self.top, self.left = max(0, rows[0] - MARGIN), max(0, columns[0] - MARGIN)
-        window = np.s_[self.top:rows[-1] + 1 + MARGIN, self.left:columns[-1] + 1 + MARGIN]
-        self.logits, self.above = logits[window].copy(), above[window].copy()
 
     @property
     def binary(self):
@@ -42,26 +41,40 @@ class SoftMask:
 
 
 def soft_masks(kernels, mask_features, threshold, pool):
-    """The SoftMask of each kernel.
+    """Yields the SoftMasks of the kernels, a list for every CHUNK of them; an empty one for none.
 
     kernels float32 [U, E], a numpy array; mask_features float32 [E, h, w], a numpy array or a
-    Tensor on any device, where the product is then computed.  pool: of threads to share the work.
+    Tensor on any device, where the product is then computed.  pool: of threads that compute the
+    next product meanwhile (the masks themselves are too short a work to gain from threads).
     """
-    if len(kernels) == 0:
-        return []
-    size = mask_features.shape[1:]
-    flat = mask_features.reshape([len(mask_features), -1])                               # [E, P]
-    on_device = isinstance(flat, paddle.Tensor)
-    if on_device:
-        kernels = (paddle.to_tensor(kernels, place=flat.place) @ flat).numpy()           # [U, P]
     threshold_logit = np.log(threshold / (1 - threshold))
+    flat = mask_features.reshape([len(mask_features), -1])                               # [E, P]
+    chunks = [kernels[start:start + CHUNK] for start in range(0, max(1, len(kernels)), CHUNK)]
+    finish = start_product(chunks[0], flat, pool)
+    for following in [*chunks[1:], None]:
+        logits = finish()
+        if following is not None:
+            finish = start_product(following, flat, pool)
+        yield [SoftMask(row.reshape(mask_features.shape[1:]), threshold_logit) for row in logits]
 
-    def draw(part):
-        logits = part if on_device else part @ flat
-        return [SoftMask(row.reshape(size), threshold_logit) for row in logits]
 
-    parts = np.array_split(kernels, -(-len(kernels) // PART))
-    return list(itertools.chain.from_iterable(pool.map(draw, parts)))
+def start_product(kernels, flat, pool):
+    """A function that returns kernels [U, E] @ flat [E, P], float32 on the host, when it is there.
+
+    flat: a numpy array, or a Tensor on the device that shall compute it.
+    """
+    if isinstance(flat, paddle.Tensor):
+        return (paddle.to_tensor(kernels, place=flat.place) @ flat).numpy
+    result = np.empty((len(kernels), flat.shape[1]), np.float32)
+    edges = np.linspace(0, flat.shape[1], STRIPS + 1, dtype=int)
+    strips = [np.s_[:, start:stop] for start, stop in zip(edges, edges[1:], strict=False)]
+    parts = [pool.submit(np.matmul, kernels, flat[strip], out=result[strip]) for strip in strips]
+
+    def finish():
+        for part in parts:
+            part.result()
+        return result
+    return finish
 
 
 def sigmoid(logits):

@@ -6,7 +6,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from model.decode import Decoder, points_nms
-from model.instances import Instances
+from model.instances import Instances, extent
 from model.paste import paste
 from model.soft_masks import SoftMask, sigmoid
 
@@ -55,6 +55,16 @@ def test_the_kept_part_of_a_mask_gives_the_same_bits(seed):
     masks = Instances([1, 1], [0, 0], [ours, full], original).masks
     np.testing.assert_array_equal(masks[0], masks[1])
     assert kept.area == (logits > 0).sum()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_extent_is_tight(seed):
+    rng = np.random.default_rng(seed)
+    mask = rng.random(rng.integers(1, 40, 2)) < rng.choice([0.002, 0.05, 0.9])
+    for view in (mask, mask[1:, 1:], np.asfortranarray(mask), mask[::2, ::-1]):
+        rows, columns = np.flatnonzero(view.any(1)), np.flatnonzero(view.any(0))
+        tight = (rows[0], columns[0], rows[-1] + 1, columns[-1] + 1) if len(rows) else (0, 0, 0, 0)
+        assert extent(view) == tight
 
 
 def test_points_nms_by_hand():
@@ -141,7 +151,7 @@ def test_drawing_until_nothing_can_change_equals_drawing_everything(seed, kernel
                       max_per_image=int(rng.integers(1, 40)))
     results = []
     for chunk in (4, 10 ** 6):
-        monkeypatch.setattr("model.decode.CHUNK", chunk)
+        monkeypatch.setattr("model.soft_masks.CHUNK", chunk)
         results += decoder(outputs, [(36, 50)], [(50, 70)])
     lazy, everything = results
     assert len(everything) > 0

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from model.matrix_nms import matrix_nms
+from model.matrix_nms import count_bits, matrix_nms
 
 
 def slow_nms(masks, classes, scores, kernel, sigma):
@@ -52,3 +52,12 @@ def test_one_instance_and_a_wrong_kernel():
     assert run(np.ones((1, 2, 2), bool), np.array([0]), np.array([0.4])) == pytest.approx([0.4])
     with pytest.raises(ValueError, match="nms_kernel"):
         run(np.ones((1, 2, 2), bool), np.array([0]), np.array([0.4]), "cosine")
+
+
+@pytest.mark.parametrize("numpy_2", [True, False])
+def test_bits_are_counted_with_either_numpy(numpy_2, monkeypatch):
+    words = np.random.default_rng(0).integers(0, 1 << 63, (3, 5), np.uint64, endpoint=True)
+    expected = [[bin(word).count("1") for word in row] for row in words.tolist()]
+    if not numpy_2:
+        monkeypatch.delattr(np, "bitwise_count", raising=False)
+    assert count_bits(words).tolist() == np.sum(expected, 1).tolist()
