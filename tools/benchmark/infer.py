@@ -127,10 +127,14 @@ def report_pipeline(predictor, path, count, batch_size):
         drawn = draw(image, instances, predictor.class_names, predictor.cfg.draw_threshold)
         write_image(f"{path}.{name}.jpg", drawn)
 
-    alone = np.median([time_stages(predictor, path)["network"] for _ in range(5)])
+    def network_alone():
+        return [time_stages(predictor, path)["network"] for _ in range(5)]
+
+    alone = network_alone()
     pipeline = Pipeline(predictor, sink, batch_size=batch_size)
     for job in pipeline([(path, number) for number in range(count)]):
         assert not job.error, job.error
+    alone = np.median(alone + network_alone())             # before and after: machines drift
     wall = pipeline.times.wall / count
     print(pipeline.times.table())
     print(f"pipeline: {1e3 * wall:.1f} ms per image, {wall / alone:.2f} x the network alone "
