@@ -1,7 +1,6 @@
 """What was found in one image: scores, classes, and masks cropped to their bounding boxes."""
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
@@ -78,18 +77,18 @@ def pack(top, left, mask):
     if last_row == 0:
         return Packed(0, 0, (0, 0), np.zeros(0, np.uint8))
     mask = mask[first_row:last_row, first_column:last_column]
-    return Packed(int(top + first_row), int(left + first_column), mask.shape, np.packbits(mask))
+    return Packed(int(top) + first_row, int(left) + first_column, mask.shape, np.packbits(mask))
 
 
 def extent(mask):
     """(top, left, bottom, right) around what is set in a bool [h, w], the last two exclusive.
 
-    Nothing set: zeros.
+    Nothing set: zeros.  (cv2.boundingRect of OpenCV 4.8 is wrong for masks of two columns.)
     """
-    if mask.size == 0:
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if len(rows) == 0:
         return 0, 0, 0, 0
-    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
-    return top, left, top + height, left + width
+    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
 
 
 def crop_to_rle(top, left, crop, size):
