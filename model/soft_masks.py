@@ -2,6 +2,8 @@
 
 U cells, E kernel channels, P = h * w pixels of the mask features.
 """
+import itertools
+
 import numpy as np
 import paddle
 
@@ -47,9 +49,12 @@ def soft_masks(kernels, mask_features, threshold, pool):
     Tensor on any device, where the product is then computed.  pool: of threads that compute the
     next product meanwhile (the masks themselves are too short a work to gain from threads).
     """
+    if len(kernels) == 0:                # an empty product is an error in some versions of Paddle
+        yield []
+        return
     threshold_logit = np.log(threshold / (1 - threshold))
     flat = mask_features.reshape([len(mask_features), -1])                               # [E, P]
-    chunks = [kernels[start:start + CHUNK] for start in range(0, max(1, len(kernels)), CHUNK)]
+    chunks = [kernels[start:start + CHUNK] for start in range(0, len(kernels), CHUNK)]
     finish = start_product(chunks[0], flat, pool)
     for following in [*chunks[1:], None]:
         logits = finish()
@@ -67,7 +72,7 @@ def start_product(kernels, flat, pool):
         return (paddle.to_tensor(kernels, place=flat.place) @ flat).numpy
     result = np.empty((len(kernels), flat.shape[1]), np.float32)
     edges = np.linspace(0, flat.shape[1], STRIPS + 1, dtype=int)
-    strips = [np.s_[:, start:stop] for start, stop in zip(edges, edges[1:], strict=False)]
+    strips = [np.s_[:, start:stop] for start, stop in itertools.pairwise(edges)]
     parts = [pool.submit(np.matmul, kernels, flat[strip], out=result[strip]) for strip in strips]
 
     def finish():

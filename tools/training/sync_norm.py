@@ -6,9 +6,8 @@ import paddle
 import paddle.nn as nn
 import paddle.nn.functional as F
 from paddle.autograd import PyLayer
-from paddle.distributed import get_rank
 
-from tools.training.distributed import get_world_size, total
+from tools.training.distributed import get_rank, get_world_size, total
 
 
 class SyncBatchNorm(nn.BatchNorm2D):
