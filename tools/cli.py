@@ -36,7 +36,7 @@ def add_prediction_arguments(parser):
     parser.add_argument("--weights", metavar="FILE",
                         help="weights file (default: the config's own)")
     parser.add_argument("--engine", default="auto", metavar="ENGINE",
-                        help="what runs the network: openvino, onnxruntime, paddle (Paddle "
+                        help="what runs the network: ncnn, openvino, onnxruntime, paddle (Paddle "
                              "Inference), dygraph, openvino-int8, or auto, the fastest exact one "
                              "that is installed (requirements-engines.txt) and works here "
                              "(default: %(default)s)")

@@ -18,6 +18,8 @@ from tools.benchmark.train_step import Clock, count_operations, sgemm_rate
 from tools.cli import add_prediction_arguments, build_parser, load_config
 from tools.data.images import read_image
 from tools.data.transforms import pad_to_divisor
+from tools.export.__main__ import write_int8
+from tools.inference.engine import INT8
 from tools.inference.pipeline import Pipeline
 from tools.inference.predictor import Predictor
 from tools.inference.visualize import draw
@@ -50,7 +52,11 @@ def main(argv):
     cfg = load_config(args)
     image = read_image(args.image) if args.image else photograph(tuple(args.size))
     with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/image.jpg"
+        write_image(path, image)
         weights = args.weights or random_weights(cfg, image, f"{folder}/random.pdparams")
+        if args.engine == INT8 and not args.weights:
+            write_int8(Predictor(cfg, weights, "cpu"), calibration=path)
         predictor = Predictor(cfg, weights, args.device, args.engine)
         print(describe(predictor.device))
         print(f"engine: {predictor.engine_choice}")
@@ -60,8 +66,6 @@ def main(argv):
             title = f"{cfg.name}, {predictor.engine_choice}"
             measure_growth(args.growth, predictor, args.runs, title, args.output)
             return 0
-        path = f"{folder}/image.jpg"
-        write_image(path, image)
         report_stages(predictor, path, args.runs)
         if args.images:
             report_pipeline(predictor, path, args.images, args.batch_size)

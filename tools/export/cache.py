@@ -18,8 +18,8 @@ from tools.files import atomic_file
 from tools.training.checkpoint import NETWORK_SETTINGS
 
 CODE = Path(__file__).resolve().parent.parent.parent
-SOURCES = ("model/*.py", "tools/export/graph.py", "tools/export/network.py",
-           "tools/export/paddle_graph.py")
+SOURCES = ("model/*.py", "tools/export/graph.py", "tools/export/ncnn_graph.py",
+           "tools/export/network.py", "tools/export/paddle_graph.py")
 PARAMETERS = (".bin", ".pdiparams")        # the second files of the formats that have two
 
 

@@ -1,6 +1,6 @@
 """The network as ONNX nodes: every layer kind of model/ once more, for any batch and image size.
 
-`graph` is a Graph, or a PaddleGraph for the same in a Paddle program.
+`graph` is a Graph, or a PaddleGraph or NcnnGraph for the same in another format.
 BatchNorm is folded into the convolution before it.  Whoever uses what is written compares it with
 the network itself first (tools/inference/engine.py), so the two cannot drift apart unnoticed.
 """
@@ -14,7 +14,6 @@ from model.resnet import STAGES
 OUTPUTS = (*(f"category_logits_{level}" for level in range(5)),
            *(f"kernels_{level}" for level in range(5)), "mask_features")
 DOUBLE = [1.0, 1.0, 2.0, 2.0]                                # scales of N, C, H, W
-END = 2 ** 31 - 1                                              # of an axis, in Slice
 
 
 class NetworkWriter:
@@ -85,9 +84,11 @@ class NetworkWriter:
         index, steps = (graph("Cast", value, to="float32") for value in (index, steps))
         return graph("Sub", graph("Div", graph("Mul", index, 2.0), steps), 1.0)
 
-    def resize(self, x, scales=None, size=None, mode="linear"):
-        """By `scales`, or to `size`: a value that holds (height, width)."""
+    def resize(self, x, scales=None, size=None, like=None, mode="linear"):
+        """By `scales`, to `size` (height, width), or to the size of the value `like`."""
         rule = "asymmetric" if mode == "nearest" else "half_pixel"
+        if like is not None:
+            size = self.graph("Slice", self.graph("Shape", like), [2], [4])
         if size is not None:
             size = self.graph("Concat", self.graph("Slice", self.graph("Shape", x), [0], [2]), size,
                               axis=0)
@@ -144,14 +145,13 @@ class NetworkWriter:
             larger = self.resize(levels[i], DOUBLE, mode="nearest")
             levels[i - 1] = self.graph("Add", levels[i - 1], larger)
         levels = [self.conv(output, p) for output, p in zip(fpn.output, levels, strict=True)]
-        p6 = self.graph("Slice", levels[-1], [0, 0], [END, END], [2, 3], [2, 2])
+        p6 = self.graph("MaxPool", levels[-1], kernel_shape=[1, 1], strides=[2, 2], pads=[0] * 4)
         return [*levels, p6]
 
     def head(self, head, features):
         p2, p3, p4, p5, p6 = features
         half = self.graph("AveragePool", p2, kernel_shape=[2, 2], strides=[2, 2])
-        p5_size = self.graph("Slice", self.graph("Shape", p5), [2], [4])
-        levels = [half, p3, p4, p5, self.resize(p6, size=p5_size)]
+        levels = [half, p3, p4, p5, self.resize(p6, like=p5)]
         outputs = [self.head_level(head, x, side)
                    for x, side in zip(levels, head.num_grids, strict=True)]
         return [logits for logits, _ in outputs], [kernels for _, kernels in outputs]

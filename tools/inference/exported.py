@@ -11,6 +11,8 @@ import numpy as np
 import paddle
 
 from model.decode import to_host
+from tools.export.ncnn_graph import COORDINATES, write_network
+from tools.export.network import OUTPUTS
 from tools.runtime import THREADS, available_cores
 
 
@@ -68,6 +70,54 @@ class OpenVino:
         return named(list(self.request.infer([to_host(images)]).values()))
 
 
+class Ncnn:
+    """ncnn, whose 3x3 convolutions take a quarter of the multiplications (Winograd, F(4x4, 3x3)).
+
+    Images of a batch run one after the other; it knows no batches.
+    """
+
+    name, package = "ncnn", "ncnn"
+
+    def __init__(self, path):
+        import ncnn
+
+        self.version, self.mat = ncnn.__version__, ncnn.Mat
+        self.net = ncnn.Net()
+        self.net.opt.num_threads = threads()
+        for kind in ("bf16_storage", "fp16_packed", "fp16_storage", "fp16_arithmetic"):
+            setattr(self.net.opt, f"use_{kind}", False)
+        numbers = Path(path).with_suffix(".bin")
+        if self.net.load_param(str(path)) or self.net.load_model(str(numbers)):
+            raise RuntimeError(f"it cannot read '{path}' and '{numbers}'")
+        self.strides = [(name, int(name.removeprefix(COORDINATES)))
+                        for name in self.net.input_names() if name.startswith(COORDINATES)]
+
+    def __call__(self, images):
+        runs = [self.run(image) for image in to_host(images)]
+        return named([np.stack(values) for values in zip(*runs, strict=True)])
+
+    def run(self, image):
+        """The outputs for one image [3, H, W], without the batch axis."""
+        inputs = {"images": image}
+        for name, stride in self.strides:
+            inputs[name] = coordinates(*(side // stride for side in image.shape[1:]))
+        extractor, values = self.net.create_extractor(), []
+        for name, value in inputs.items():
+            mat = self.mat(*value.shape[::-1])           # not of the array: it aligns its channels
+            np.asarray(mat)[:] = value
+            extractor.input(name, mat)
+        for name in OUTPUTS:
+            failed, value = extractor.extract(name)
+            if failed:
+                raise RuntimeError(f"no '{name}' for an image of {image.shape[1:]}")
+            values.append(np.asarray(value))
+        return values
+
+    @staticmethod
+    def write(model, folder):
+        return write_network(Path(folder, "network.param"), model)
+
+
 class PaddleInference:
     """Paddle Inference with oneDNN, which comes with Paddle."""
 
@@ -105,6 +155,12 @@ def named(values):
     levels = len(values) // 2
     return {"category_logits": values[:levels], "kernels": values[levels:-1],
             "mask_features": values[-1]}
+
+
+def coordinates(height, width):
+    """float32 [2, H, W]: x, then y, from -1 to 1, as model/layers.py appends them."""
+    x, y = (np.linspace(-1, 1, side, dtype=np.float32) for side in (width, height))
+    return np.stack(np.broadcast_arrays(x, y[:, None]))
 
 
 def threads():

@@ -1,0 +1,104 @@
+"""The files for ncnn: layers by its rules, and numbers that it reads as they were meant."""
+import numpy as np
+import paddle
+import pytest
+
+from config import get_config
+from model.layers import append_coordinates
+from model.solov2 import build_solov2
+from tests.test_model import SLIM
+from tools.export.ncnn_graph import NcnnGraph, write_network
+from tools.inference.engine import Dygraph, deviation
+from tools.inference.exported import Ncnn, coordinates
+
+
+def layers_of(path):
+    """[(kind, inputs, outputs, {key: value})] of a .param file, whose two counts are checked."""
+    magic, counts, *lines = path.read_text().splitlines()
+    assert magic == "7767517"
+    layers = []
+    for words in map(str.split, lines):
+        inputs = 4 + int(words[2])
+        outputs = inputs + int(words[3])
+        layers.append((words[0], words[4:inputs], words[inputs:outputs],
+                       dict(word.split("=") for word in words[outputs:])))
+    assert counts == f"{len(layers)} {sum(len(outputs) for _, _, outputs, _ in layers)}"
+    return layers
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """(model, its layers as written, bytes of the numbers)."""
+    model = build_solov2(get_config("quickstart", **SLIM))
+    path = write_network(tmp_path_factory.mktemp("ncnn") / "network.param", model)
+    return model, layers_of(path), path.with_suffix(".bin").stat().st_size
+
+
+def test_each_value_is_given_before_it_is_taken_and_taken_once(written):
+    given, taken = set(), []
+    for _, inputs, outputs, _ in written[1]:
+        assert given.issuperset(inputs)
+        taken += inputs
+        given.update(outputs)
+    assert len(taken) == len(set(taken)) > 100
+    assert {"category_logits_4", "kernels_0", "mask_features"} <= given.difference(taken)
+
+
+def test_numbers_are_those_of_the_layers(written):
+    _, layers, size = written
+    total = 0
+    for kind, _, _, parameters in layers:
+        if kind.startswith("Convolution"):
+            total += 4 + 4 * (int(parameters["6"]) + int(parameters["5"]) * int(parameters["0"]))
+        elif kind == "GroupNorm":
+            total += 4 * 2 * int(parameters["1"])
+    assert size == total
+
+
+def test_relu_is_part_of_the_convolution_before_it_alone(written):
+    kinds = {outputs[0]: kind for kind, _, outputs, _ in written[1]}
+    before = [kinds[inputs[0]] for kind, inputs, _, _ in written[1] if kind == "ReLU"]
+    assert set(before) == {"BinaryOp", "GroupNorm"}
+    activated = [parameters["9"] for _, _, _, parameters in written[1] if "9" in parameters]
+    assert activated == ["1"] * (1 + 8)               # the stem, the first one of each basic block
+
+
+def test_the_image_size_is_in_the_coordinates_only(written):
+    inputs = [outputs[0] for kind, _, outputs, _ in written[1] if kind == "Input"]
+    assert inputs == ["images", "coordinates/8", "coordinates/16", "coordinates/32"]
+
+
+def test_a_map_of_fixed_size_has_no_coordinates():
+    graph = NcnnGraph()
+    small = graph("GlobalAveragePool", "images")
+    with pytest.raises(ValueError, match="NaN"):
+        graph.coordinates(small)
+
+
+def test_a_slice_of_anything_but_channels_is_refused():
+    with pytest.raises(ValueError, match=r"axes \[2\]"):
+        NcnnGraph()("Slice", "images", [0], [1], [2])
+
+
+@pytest.mark.parametrize("height, width", [(1, 1), (3, 5), (40, 7)])
+def test_coordinates_are_those_of_the_model(height, width):
+    expected = append_coordinates(paddle.zeros([1, 1, height, width]))[0, 1:].numpy()
+    np.testing.assert_allclose(coordinates(height, width), expected, atol=1e-7)
+
+
+def test_wide_convolutions_agree_with_dygraph(tmp_path):
+    """64 to 512 channels, where ncnn takes the Winograd transform; sides that 4 does not divide."""
+    pytest.importorskip("ncnn", reason="ncnn is not installed (requirements-engines.txt)")
+    paddle.seed(0)
+    model = build_solov2(get_config("solov2_light_448_r18_fpn_3x"))
+    engine = Ncnn(Ncnn.write(model, tmp_path))
+    images = np.random.default_rng(0).normal(size=(1, 3, 96, 224)).astype(np.float32)
+    assert deviation(engine(images), Dygraph(model)(images)) < 1e-4
+
+
+def test_files_that_ncnn_cannot_read(tmp_path):
+    pytest.importorskip("ncnn", reason="ncnn is not installed (requirements-engines.txt)")
+    (tmp_path / "network.param").write_text("7767517\n1 1\nNoLayer a 0 1 a\n")
+    (tmp_path / "network.bin").write_bytes(b"")
+    with pytest.raises(RuntimeError, match="cannot read '.*network.param'"):
+        Ncnn(tmp_path / "network.param")
