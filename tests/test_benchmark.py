@@ -6,7 +6,9 @@ import pytest
 
 from config import get_config
 from model.decode import Decoder
+from model.instances import Instances
 from tools.benchmark import infer
+from tools.benchmark.agreement import match
 from tools.benchmark.synthetic import disks
 from tools.benchmark.train_step import sgemm_rate
 from tools.errors import UserError
@@ -22,6 +24,26 @@ def test_infer_reports_every_stage(capsys):
                   "image to masks"):
         assert re.search(rf"{re.escape(stage)} +median +\d", printed), printed
     assert re.search(r"convolutions: 0\.\d GFLOP", printed) and "x the network alone" in printed
+
+
+def test_agreement_with_itself(capsys):
+    infer.main([*SMALL, "--agreement"])
+    line, of_the_same = capsys.readouterr().out.splitlines()[-2:]
+    count = re.search(r"within 0.0e\+00 .* (\d+) of \1 instances \(dygraph: \1\)", line).group(1)
+    assert int(count) > 0 and line.endswith("same, 0 of them in another place of the order")
+    assert "up to 0.0e+00, and 0.0e+00 of the mask pixels" in of_the_same
+
+
+def test_instances_are_matched_by_class_and_mask():
+    square = 0, 0, np.ones((4, 4), bool)
+    half, elsewhere = (0, 0, np.ones((4, 2), bool)), (4, 4, np.ones((4, 4), bool))
+    found = Instances([0.9, 0.8, 0.7], [0, 0, 1], [square, elsewhere, square], (8, 8))
+    expected = Instances([0.9, 0.8], [0, 0], [elsewhere, half], (8, 8))
+    partners, ious, different = match(found, expected)
+    assert partners[:2].tolist() == [1, 0] and ious.tolist() == [0.5, 1, 0]
+    assert different[:2].tolist() == [8, 0]
+    assert [len(part) for part in match(found.select([]), expected)] == [0, 0, 0]
+    assert match(found, expected.select([]))[1].tolist() == [0, 0, 0]
 
 
 def test_operations_grow_with_the_area():

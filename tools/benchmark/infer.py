@@ -12,6 +12,7 @@ import numpy as np
 import paddle
 
 from model.solov2 import build_solov2
+from tools.benchmark.agreement import report_agreement
 from tools.benchmark.growth import GROWTHS, measure_growth
 from tools.benchmark.synthetic import photograph, random_weights
 from tools.benchmark.train_step import Clock, count_operations, sgemm_rate
@@ -38,6 +39,8 @@ def parse_args(argv):
     parser.add_argument("--runs", type=int, default=10, help="counted runs, after one other")
     parser.add_argument("--images", type=int, default=0, metavar="N",
                         help="also send the image N times through the pipeline of demo.py")
+    parser.add_argument("--agreement", action="store_true",
+                        help="also compare the results with those of dygraph")
     parser.add_argument("--growth", choices=GROWTHS, help="a table and a picture of the growth")
     parser.add_argument("--output", default="growth.png", help="the picture (default: %(default)s)")
     parser.add_argument("--compare", metavar="COMMAND",
@@ -67,6 +70,8 @@ def main(argv):
             measure_growth(args.growth, predictor, args.runs, title, args.output)
             return 0
         report_stages(predictor, path, args.runs)
+        if args.agreement:
+            report_agreement(predictor, Predictor(cfg, weights, args.device), image)
         if args.images:
             report_pipeline(predictor, path, args.images, args.batch_size)
     return 0

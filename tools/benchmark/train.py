@@ -15,14 +15,15 @@ import numpy as np
 from tools.benchmark.train_step import sgemm_rate, time_steps
 from tools.cli import build_parser, load_config
 from tools.runtime import MKL_PATH, THREADS, describe, peak_memory
-from tools.training.distributed import get_world_size, start
+from tools.training.distributed import get_world_size, is_main, meet, start
 
 PADDLE_DEFAULTS = {THREADS: "1", MKL_PATH: "0"}       # what Paddle does when nothing is set
 
 
 def parse_args(argv):
     parser = build_parser("Time training steps: median and 90th percentile of every part.")
-    parser.add_argument("--batch-size", type=int, default=8, help="images per step")
+    parser.add_argument("--batch-size", type=int, default=8,
+                        help="images per step, of all processes")
     parser.add_argument("--size", type=int, nargs=2, default=(256, 256), metavar=("H", "W"),
                         help="pixels, multiples of 32")
     parser.add_argument("--objects", type=int, default=8, help="per image")
@@ -52,7 +53,9 @@ def main(argv):
               f"p90 {np.percentile(seconds, 90):7.3f} s")
     print("(data and targets are the reader processes' work, not part of the step)")
     forward, backward = (operations[part] * get_world_size() for part in ("forward", "backward"))
-    rate, step_rate = sgemm_rate(), (forward + backward) / np.median(times["step"])
+    rate = sgemm_rate() if is_main() else 1                # on all cores, while the others wait
+    meet()
+    step_rate = (forward + backward) / np.median(times["step"])
     print(f"convolutions: {forward / 1e9:.0f} GFLOP forward, {backward / 1e9:.0f} backward; "
           f"{step_rate / 1e9:.0f} GFLOP/s, "
           f"{step_rate / rate:.0%} of the {rate / 1e9:.0f} of numpy's sgemm")
