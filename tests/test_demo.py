@@ -105,8 +105,16 @@ def test_bad_input_exits_with_2(tmp_path, photos, args, message):
     assert f"error: {message}" in result.stderr and "Traceback" not in result.stderr
 
 
+@pytest.fixture
+def interruptible():
+    """Child processes take SIGINT, which a shell's background jobs inherit as ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="SIGINT cannot be sent to one process on Windows")
-def test_interrupt_ends_at_once(tmp_path, weights):
+def test_interrupt_ends_at_once(tmp_path, weights, interruptible):
     image = np.random.default_rng(0).integers(0, 256, (600, 900, 3), np.uint8)
     for number in range(300):
         write_image(tmp_path / f"in/{number}.jpg", image)
