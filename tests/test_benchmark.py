@@ -1,5 +1,6 @@
 """The benchmarks run and print what they promise; synthetic masks give the decoder its work."""
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -42,8 +43,17 @@ def test_instances_are_matched_by_class_and_mask():
     partners, ious, different = match(found, expected)
     assert partners[:2].tolist() == [1, 0] and ious.tolist() == [0.5, 1, 0]
     assert different[:2].tolist() == [8, 0]
+    nothing = Instances([0.9], [0], [(0, 0, np.zeros((2, 2), bool))], (8, 8))
+    assert [part.tolist() for part in match(nothing, nothing)] == [[0], [1], [0]]
     assert [len(part) for part in match(found.select([]), expected)] == [0, 0, 0]
     assert match(found, expected.select([]))[1].tolist() == [0, 0, 0]
+
+
+def test_8_bits_without_their_packages(monkeypatch):
+    monkeypatch.setitem(sys.modules, "nncf", None)                   # as if not installed
+    monkeypatch.delitem(sys.modules, "tools.export.int8", raising=False)
+    with pytest.raises(UserError, match="'openvino-int8' needs more .*requirements-int8.txt"):
+        infer.main([*SMALL, "--engine", "openvino-int8"])
 
 
 def test_operations_grow_with_the_area():

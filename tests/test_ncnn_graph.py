@@ -7,7 +7,7 @@ from config import get_config
 from model.layers import append_coordinates
 from model.solov2 import build_solov2
 from tests.test_model import SLIM
-from tools.export.ncnn_graph import NcnnGraph, write_network
+from tools.export.ncnn_graph import NcnnGraph, save_network
 from tools.inference.engine import Dygraph, deviation
 from tools.inference.exported import Ncnn, coordinates
 
@@ -30,7 +30,7 @@ def layers_of(path):
 def written(tmp_path_factory):
     """(model, its layers as written, bytes of the numbers)."""
     model = build_solov2(get_config("quickstart", **SLIM))
-    path = write_network(tmp_path_factory.mktemp("ncnn") / "network.param", model)
+    path = save_network(tmp_path_factory.mktemp("ncnn") / "network.param", model)
     return model, layers_of(path), path.with_suffix(".bin").stat().st_size
 
 
@@ -84,6 +84,11 @@ def test_a_slice_of_anything_but_channels_is_refused():
 def test_coordinates_are_those_of_the_model(height, width):
     expected = append_coordinates(paddle.zeros([1, 1, height, width]))[0, 1:].numpy()
     np.testing.assert_allclose(coordinates(height, width), expected, atol=1e-7)
+
+
+def test_coordinates_by_hand():
+    np.testing.assert_allclose(coordinates(3, 5), [[[-1, -0.5, 0, 0.5, 1]] * 3,
+                                                   [[-1] * 5, [0] * 5, [1] * 5]], atol=1e-7)
 
 
 def test_wide_convolutions_agree_with_dygraph(tmp_path):

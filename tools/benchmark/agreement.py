@@ -1,5 +1,6 @@
 """How far the results of an engine are from those of dygraph, on one image."""
 import numpy as np
+from pycocotools import mask as coco_mask
 
 from tools.data.transforms import pad_to_divisor
 from tools.inference.engine import deviation
@@ -9,15 +10,16 @@ SAME_IOU = 0.99
 
 def report_agreement(predictor, reference, image):
     """Print the differences in raw outputs and in instances; two Predictors of the same weights."""
-    tensor, _ = predictor.preprocess(image)
+    tensor, resized_size = predictor.preprocess(image)
     images = pad_to_divisor([tensor], predictor.cfg.size_divisor)
-    raw = deviation(predictor.network(images), reference.network(images))
-    found, expected = predictor(image), reference(image)
+    outputs = [side.network(images) for side in (predictor, reference)]
+    (found,), (expected,) = (side.postprocess(raw, [resized_size], [image.shape[:2]])
+                             for side, raw in zip((predictor, reference), outputs, strict=True))
     partners, ious, different = match(found, expected)
     same = np.flatnonzero(ious >= SAME_IOU)
-    print(f"agreement with dygraph: raw outputs within {raw:.1e} of their deviation; "
-          f"{len(same)} of {len(found)} instances (dygraph: {len(expected)}) are the same, "
-          f"{np.sum(partners[same] != same)} of them in another place of the order")
+    print(f"agreement with dygraph: raw outputs within {deviation(*outputs):.1e} of their "
+          f"deviation; {len(same)} of {len(found)} instances (dygraph: {len(expected)}) are the "
+          f"same, {np.sum(partners[same] != same)} of them in another place of the order")
     if len(same):
         scores = np.abs(found.scores[same] - expected.scores[partners[same]]).max()
         pixels = different[same].sum() / (len(same) * image.shape[0] * image.shape[1])
@@ -33,11 +35,10 @@ def match(found, expected):
     """
     if not len(found) or not len(expected):
         return np.zeros(len(found), np.int64), np.zeros(len(found)), np.zeros(len(found))
-    ours, theirs = (instances.masks.reshape(len(instances), -1).astype(np.float32)
-                    for instances in (found, expected))
-    common = ours @ theirs.T                                                # exact up to 2**24
-    union = ours.sum(1)[:, None] + theirs.sum(1) - common
-    ious = np.where(union > 0, common / np.maximum(union, 1), 1.0)
+    ious = coco_mask.iou(found.to_rle(), expected.to_rle(), [False] * len(expected))
+    ious[np.ix_(~found.boxes.any(1), ~expected.boxes.any(1))] = 1                # both empty
     ious[found.class_indices[:, None] != expected.class_indices] = 0
-    partners, rows = ious.argmax(1), np.arange(len(found))
-    return partners, ious[rows, partners], (union - common)[rows, partners]
+    partners = ious.argmax(1)
+    different = [np.count_nonzero(found.mask(own) != expected.mask(partner))
+                 for own, partner in enumerate(partners)]
+    return partners, ious.max(1), np.array(different)

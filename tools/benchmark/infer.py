@@ -19,7 +19,7 @@ from tools.benchmark.train_step import Clock, count_operations, sgemm_rate
 from tools.cli import add_prediction_arguments, build_parser, load_config
 from tools.data.images import read_image
 from tools.data.transforms import pad_to_divisor
-from tools.export.__main__ import write_int8
+from tools.errors import UserError
 from tools.inference.engine import INT8
 from tools.inference.pipeline import Pipeline
 from tools.inference.predictor import Predictor
@@ -59,7 +59,7 @@ def main(argv):
         write_image(path, image)
         weights = args.weights or random_weights(cfg, image, f"{folder}/random.pdparams")
         if args.engine == INT8 and not args.weights:
-            write_int8(Predictor(cfg, weights, "cpu"), calibration=path)
+            calibrate(cfg, weights, path)
         predictor = Predictor(cfg, weights, args.device, args.engine)
         print(describe(predictor.device))
         print(f"engine: {predictor.engine_choice}")
@@ -75,6 +75,16 @@ def main(argv):
         if args.images:
             report_pipeline(predictor, path, args.images, args.batch_size)
     return 0
+
+
+def calibrate(cfg, weights, image):
+    """Make the 8-bit network of weights that nobody could have exported before."""
+    try:
+        from tools.export.int8 import write_int8
+    except ImportError as error:
+        raise UserError(f"engine '{INT8}' needs more ({error}): pip install -r "
+                        "requirements-int8.txt") from None
+    write_int8(Predictor(cfg, weights, "cpu"), image)
 
 
 def report_stages(predictor, path, runs):

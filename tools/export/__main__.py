@@ -3,16 +3,10 @@ from tools.runtime import configure
 
 configure()
 
-import tempfile
-
 from tools.cli import build_parser, load_config, run
-from tools.data.images import read_image
-from tools.data.transforms import pad_to_divisor
 from tools.errors import UserError
-from tools.export import cache
 from tools.files import atomic_file
 from tools.inference.predictor import Predictor
-from tools.inference.sources import find_images
 from tools.training.checkpoint import INPUT_SETTINGS
 
 SETTINGS = (*INPUT_SETTINGS, "size_divisor", "test_short_side", "test_max_side", "mask_threshold",
@@ -54,26 +48,6 @@ def write_paddle(predictor, output):
     save_detector(output, predictor.engine.model, predictor.cfg, describe_export(predictor))
 
 
-def write_int8(predictor, calibration):
-    """Quantise the network and put it where the engine looks for it; returns the path."""
-    import openvino
-
-    from tools.export.int8 import quantize
-    from tools.export.onnx_file import network_file
-
-    def prepare(path):
-        image, _ = predictor.preprocess(read_image(path, apply_exif=True))
-        return pad_to_divisor([image], predictor.cfg.size_divisor)
-
-    paths = [path for path, _ in find_images(calibration)]
-    model = quantize(network_file(predictor.engine.model), paths, prepare)
-    name = f"int8-{cache.export_key(predictor.weights, predictor.cfg)}"
-    with tempfile.TemporaryDirectory() as folder:
-        openvino.save_model(model, f"{folder}/network.xml", compress_to_fp16=False)
-        cache.store(predictor.weights, name, folder)
-    return cache.find(predictor.weights, name)
-
-
 def describe_export(predictor):
     """What a user of the export has to know: {"config", "class_names", setting: value}."""
     return {"config": predictor.cfg.name, "class_names": list(predictor.class_names),
@@ -88,6 +62,8 @@ def main(argv=None):
     output = args.output or predictor.weights.removesuffix(".pdparams") + f".{args.format}"
     try:
         if args.format == "openvino-int8":
+            from tools.export.int8 import write_int8
+
             output = write_int8(predictor, args.calibration)
         else:
             (write_onnx if args.format == "onnx" else write_paddle)(predictor, output)

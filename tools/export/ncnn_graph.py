@@ -22,7 +22,7 @@ NEAREST, BILINEAR = 1, 2                      # modes of Interp
 UNKNOWN = math.nan
 
 
-def write_network(path, model):
+def save_network(path, model):
     """Write the raw network to PATH (.param) and .bin: "images" and coordinates -> OUTPUTS."""
     graph = NcnnGraph()
     values = NcnnWriter(model, graph)("images")

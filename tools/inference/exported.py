@@ -11,7 +11,8 @@ import numpy as np
 import paddle
 
 from model.decode import to_host
-from tools.export.ncnn_graph import COORDINATES, write_network
+from model.layers import append_coordinates
+from tools.export.ncnn_graph import COORDINATES, save_network
 from tools.export.network import OUTPUTS
 from tools.runtime import THREADS, available_cores
 
@@ -115,7 +116,7 @@ class Ncnn:
 
     @staticmethod
     def write(model, folder):
-        return write_network(Path(folder, "network.param"), model)
+        return save_network(Path(folder, "network.param"), model)
 
 
 class PaddleInference:
@@ -158,9 +159,8 @@ def named(values):
 
 
 def coordinates(height, width):
-    """float32 [2, H, W]: x, then y, from -1 to 1, as model/layers.py appends them."""
-    x, y = (np.linspace(-1, 1, side, dtype=np.float32) for side in (width, height))
-    return np.stack(np.broadcast_arrays(x, y[:, None]))
+    """float32 [2, H, W]: x, then y, from -1 to 1."""
+    return append_coordinates(paddle.zeros([1, 1, height, width]))[0, 1:].numpy()
 
 
 def threads():
