@@ -7,12 +7,12 @@ import sys
 
 from tools.cli import add_prediction_arguments, build_parser, load_config, run
 from tools.data.splits import open_dataset
+from tools.distributed import is_main, start
 from tools.evaluation.coco_eval import EVALUATORS, evaluator_name, precisions, summaries
 from tools.evaluation.evaluate import predict_dataset, print_metrics
 from tools.evaluation.report import report_facts, write_report
 from tools.files import write_json
 from tools.inference.predictor import Predictor
-from tools.training.distributed import is_main, start
 
 
 def parse_args(argv=None):

@@ -7,10 +7,10 @@ import sys
 
 from tools.cli import add_prediction_arguments, build_parser, load_config, run
 from tools.data.splits import open_dataset
+from tools.distributed import is_main, start
 from tools.evaluation.evaluate import predict_dataset
 from tools.inference.predictor import Predictor
 from tools.inference.writers import write_test_results
-from tools.training.distributed import is_main, start
 
 
 def parse_args(argv=None):

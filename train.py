@@ -12,13 +12,13 @@ from model.solov2 import build_solov2
 from tools.cli import TERMINATED, build_parser, load_config, run
 from tools.data.loader import train_loader
 from tools.data.splits import open_dataset
+from tools.distributed import get_rank, get_world_size, start
 from tools.evaluation.evaluate import evaluate_model
-from tools.training.checkpoint import load_pretrained
-from tools.training.distributed import get_rank, get_world_size, start
 from tools.training.loop import Trainer, duration
 from tools.training.optimizer import build_optimizer, schedule_steps
 from tools.training.run_state import find_checkpoint, load_checkpoint
 from tools.training.sync_norm import synchronize_norms
+from tools.weights.weights_file import load_pretrained
 
 
 def parse_args(argv=None):

@@ -18,7 +18,7 @@ from convert.rename import ConversionError  # noqa: E402
 from convert.report import input_text  # noqa: E402
 from tools.cli import run  # noqa: E402
 from tools.errors import UserError  # noqa: E402
-from tools.training.checkpoint import save_weights  # noqa: E402
+from tools.weights.weights_file import save_weights  # noqa: E402
 
 
 def parse_args(argv=None):

@@ -11,8 +11,8 @@ from convert.families import family_named, recognise
 from convert.rename import ConversionError
 from convert.report import count_lines, input_text
 from model.solov2 import build_solov2
-from tools.training.checkpoint import meta_of
-from tools.training.misfit import SHOWN, compare
+from tools.weights.misfit import SHOWN, compare
+from tools.weights.weights_file import meta_of
 
 CATEGORY = "head.category_pred.weight"
 MAX_BIAS = 4096                    # more numbers are no bias of a convolution

@@ -14,9 +14,9 @@ import numpy as np
 from convert.paddle_files import read_folder, read_tar
 from convert.rename import ConversionError
 from convert.torch_files import TorchTensor, is_legacy, read_legacy, read_zip
-from tools.pickle_machine import UnsafePickle
-from tools.safe_pickle import NUMPY, check_tail, read
-from tools.training.checkpoint import INPUT_SETTINGS, META
+from tools.weights.pickle_machine import UnsafePickle
+from tools.weights.safe_pickle import NUMPY, check_tail, read
+from tools.weights.weights_file import INPUT_SETTINGS, META
 
 WRAPPERS = ("state_dict", "model")           # in this order: detectron2 has "model", mmcv the first
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from convert.rename import ConversionError
 from convert.zip_records import ZipRecords
-from tools.pickle_machine import Global
-from tools.safe_pickle import NUMPY, read
+from tools.weights.pickle_machine import Global
+from tools.weights.safe_pickle import NUMPY, read
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001

@@ -12,16 +12,16 @@ from model.losses import solov2_loss
 from model.solov2 import build_solov2
 from model.targets import build_targets
 from tests.conftest import TINY
-from tools.errors import UserError
-from tools.training.distributed import (
+from tools.distributed import (
+    all_gather,
+    all_reduce,
+    all_reduce_gradients,
     broadcast,
-    gather,
     get_rank,
     start,
     together,
-    total,
-    total_gradients,
 )
+from tools.errors import UserError
 from tools.training.gradients import add_gradients, split_batch
 from tools.training.sync_norm import synchronize_norms
 
@@ -58,7 +58,7 @@ def check_norm(rank):
     synchronize_norms(shared)
     assert list(shared.state_dict()) == names
     own_flat, own_output = forward_backward(shared, maps[first:last])
-    total_gradients(shared.parameters())
+    all_reduce_gradients(shared.parameters())
 
     pixels = np.cumsum([0, *(image.shape[2] * image.shape[3] for image in maps)])
     own = slice(pixels[first], pixels[last])
@@ -113,7 +113,7 @@ def check_gradients(rank, counts, **settings):
     batch = rectangles(cfg, counts)
     shares = split_batch(batch, 2)
     added = add_gradients(cfg, model, paddle.amp.GradScaler(enable=False), shares[rank])
-    losses, gradients = losses_and_gradients(model, total(added))
+    losses, gradients = losses_and_gradients(model, all_reduce(added))
     expected = paddle.zeros([2])
     for part in [batch] if cfg.normalize_over_processes else shares:
         pair = solov2_loss(model(part["images"]), part, part["rows_per_image"])
@@ -132,8 +132,8 @@ def check_gradients(rank, counts, **settings):
 def main():
     start("auto")
     rank = get_rank()
-    assert total(paddle.to_tensor([1.0, rank])).tolist() == [2, 1]
-    assert gather("x" * 1000 * rank) == ["", "x" * 1000]
+    assert all_reduce(paddle.to_tensor([1.0, rank])).tolist() == [2, 1]
+    assert all_gather("x" * 1000 * rank) == ["", "x" * 1000]
     with together():
         pass
     with pytest.raises(UserError, match="^what rank 1 saw$"), together():

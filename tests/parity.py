@@ -11,7 +11,7 @@ from model.decode import Decoder
 from model.solov2 import build_solov2
 from tests.golden_data import unpack
 from tools.data.transforms import Preprocess, pad_to_divisor
-from tools.training.checkpoint import config_of, load_arrays
+from tools.weights.weights_file import config_of, load_arrays
 
 # Every nth channel of these outputs is stored; the first fitting beginning of a name decides.
 EVERY = {"category": 1, "c": 16, "p": 16, "kernels": 8, "mask": 4}

@@ -12,9 +12,9 @@ from PIL import Image
 
 from config import get_config
 from model.targets import positive_cells
-from tools import check_dataset
-from tools.checking.fit import fit, propose, propose_grid, propose_ranges
-from tools.checking.survey import COLUMNS, Survey, maybe_turned, survey
+from tools.check_dataset import __main__ as check_dataset
+from tools.check_dataset.fit import fit, propose, propose_grid, propose_ranges
+from tools.check_dataset.survey import COLUMNS, Survey, maybe_turned, survey
 from tools.data.coco import CocoDataset
 from tools.data.shapes import write_split
 from tools.data.transforms import Resize

@@ -12,9 +12,9 @@ from model.targets import build_targets
 from tests.conftest import TINY
 from tools.compare_training import main
 from tools.errors import UserError
-from tools.training.checkpoint import load_weights, to_arrays
 from tools.training.gradients import TARGET_TENSORS
 from tools.training.optimizer import parameter_rules
+from tools.weights.weights_file import load_weights, to_arrays
 
 STEPS = 4
 

@@ -14,7 +14,7 @@ from tests.golden.checkpoints import weights
 from tools.cli import run
 from tools.errors import UserError
 from tools.inference.predictor import Predictor
-from tools.training.checkpoint import load_pretrained, read_weights
+from tools.weights.weights_file import load_pretrained, read_weights
 
 R18 = "wxinlong__SOLOv2_LIGHT_448_R18_3x"
 

@@ -18,8 +18,8 @@ from convert.writers import (
 )
 from tests.checkpoint_files import small_tensors, write_legacy_pth, write_variables
 from tools.errors import UserError
-from tools.safe_pickle import load
-from tools.training.checkpoint import save_weights
+from tools.weights.safe_pickle import load
+from tools.weights.weights_file import save_weights
 
 PER_LAYOUT = 1000
 GLOBALS = [b"cos\nsystem\n", b"cposix\nsystem\n", b"cbuiltins\neval\n", b"cbuiltins\nexec\n",

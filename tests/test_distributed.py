@@ -13,8 +13,8 @@ import pytest
 
 from tests.test_training import make_trainer
 from tools.runtime import THREADS, available_cores
-from tools.training.checkpoint import read_weights, to_arrays
 from tools.training.run_state import find_checkpoint, load_checkpoint
+from tools.weights.weights_file import read_weights, to_arrays
 
 ROOT = Path(__file__).resolve().parent.parent
 CLEAN = {**{name: value for name, value in os.environ.items() if name != THREADS},

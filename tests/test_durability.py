@@ -15,7 +15,6 @@ from tests.test_training import make_trainer
 from tests.training_process import evaluate_as_in_train, train
 from tools.errors import UserError
 from tools.files import remove_leftovers
-from tools.training.checkpoint import read_weights
 from tools.training.run_log import RunLog, read_log
 from tools.training.run_state import (
     checkpoint_paths,
@@ -24,6 +23,7 @@ from tools.training.run_state import (
     open_run,
     read_checkpoint,
 )
+from tools.weights.weights_file import read_weights
 
 KILLS, KILLS_IN_A_SAVE = 22, 10
 NUM_STEPS = 8

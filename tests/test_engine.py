@@ -16,7 +16,7 @@ from tools.inference import engine as engines
 from tools.inference.engine import EXPORTED, Dygraph, deviation, open_engine
 from tools.inference.exported import Ncnn, PaddleInference
 from tools.inference.predictor import Predictor
-from tools.training.checkpoint import NETWORK_SETTINGS, meta_of, save_weights, to_arrays
+from tools.weights.weights_file import NETWORK_SETTINGS, meta_of, save_weights, to_arrays
 
 NEEDS = {"openvino": ("onnx", "openvino"), "onnxruntime": ("onnx", "onnxruntime"),
          "ncnn": ("ncnn",), "paddle": ()}

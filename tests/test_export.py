@@ -18,7 +18,7 @@ from tools.export import __main__ as export
 from tools.export import predict_example
 from tools.inference.engine import flat
 from tools.inference.predictor import Predictor
-from tools.training.checkpoint import meta_of, save_weights, to_arrays
+from tools.weights.weights_file import meta_of, save_weights, to_arrays
 
 ROOT = Path(__file__).resolve().parent.parent
 FORMATS = [pytest.param("onnx", marks=pytest.mark.skipif(

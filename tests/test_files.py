@@ -12,7 +12,7 @@ from convert.readers import read_checkpoint
 from tools import files
 from tools.errors import UserError
 from tools.files import atomic_file, write_json
-from tools.training.checkpoint import read_weights, save_weights
+from tools.weights.weights_file import read_weights, save_weights
 
 META = {"config": "quickstart", "class_names": ["a"], "network": {}, "input": {}}
 

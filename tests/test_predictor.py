@@ -9,7 +9,7 @@ from tests.conftest import TINY
 from tools.data.transforms import pad_to_divisor
 from tools.errors import UserError
 from tools.inference.predictor import Predictor
-from tools.training.checkpoint import meta_of, save_weights, to_arrays
+from tools.weights.weights_file import meta_of, save_weights, to_arrays
 
 NAMES = ["circle", "square"]
 

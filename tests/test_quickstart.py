@@ -9,7 +9,7 @@ from tools.data.splits import open_dataset
 from tools.evaluation.coco_eval import evaluate
 from tools.evaluation.evaluate import predict_dataset
 from tools.inference.predictor import Predictor
-from tools.training.checkpoint import read_weights
+from tools.weights.weights_file import read_weights
 
 IMAGES, TOLERANCE = 100, 0.03      # the claim is for 200 images; half of them scatter around it
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tools import pickle_machine, safe_pickle
 from tools.errors import UserError
-from tools.safe_pickle import UnsafePickle, load
+from tools.weights import pickle_machine, safe_pickle
+from tools.weights.safe_pickle import UnsafePickle, load
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAD = b"\x80\x04"

@@ -13,7 +13,7 @@ from config import get_config
 from model.solov2 import build_solov2
 from tests.conftest import TINY
 from tools.data.shapes import CLASS_NAMES
-from tools.training.checkpoint import meta_of, read_weights, save_weights, to_arrays
+from tools.weights.weights_file import meta_of, read_weights, save_weights, to_arrays
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -13,14 +13,6 @@ from tests.conftest import TINY
 from tools.data.loader import train_loader
 from tools.data.splits import open_dataset
 from tools.errors import UserError
-from tools.training.checkpoint import (
-    load_pretrained,
-    load_weights,
-    meta_of,
-    read_weights,
-    save_weights,
-    to_arrays,
-)
 from tools.training.gradients import add_gradients
 from tools.training.loop import Trainer
 from tools.training.optimizer import (
@@ -30,6 +22,14 @@ from tools.training.optimizer import (
     schedule_steps,
 )
 from tools.training.run_state import checkpoint_paths, find_checkpoint, load_checkpoint
+from tools.weights.weights_file import (
+    load_pretrained,
+    load_weights,
+    meta_of,
+    read_weights,
+    save_weights,
+    to_arrays,
+)
 
 
 def make_trainer(cfg, num_steps, make_batches=None):

@@ -35,9 +35,9 @@ from tools.data.loader import ItemStream, TrainingSamples, train_loader
 from tools.data.splits import open_dataset
 from tools.errors import UserError
 from tools.files import atomic_file, write_json
-from tools.training.checkpoint import load_pretrained, meta_of, save_weights, to_arrays
 from tools.training.loop import Trainer
 from tools.training.optimizer import build_optimizer
+from tools.weights.weights_file import load_pretrained, meta_of, save_weights, to_arrays
 
 
 def write_arrays(path, arrays):

@@ -5,7 +5,7 @@ import paddle
 
 from model.solov2 import build_solov2
 from tools.data.transforms import Preprocess, pad_to_divisor
-from tools.training.checkpoint import meta_of, save_weights, to_arrays
+from tools.weights.weights_file import meta_of, save_weights, to_arrays
 
 CANDIDATES = 500               # cells above the score threshold, with random weights
 COVERAGE = 0.1                 # part of the map that a random mask covers

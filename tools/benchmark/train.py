@@ -14,8 +14,8 @@ import numpy as np
 
 from tools.benchmark.train_step import sgemm_rate, time_steps
 from tools.cli import build_parser, load_config
+from tools.distributed import barrier, get_world_size, is_main, start
 from tools.runtime import MKL_PATH, THREADS, describe, peak_memory
-from tools.training.distributed import get_world_size, is_main, meet, start
 
 PADDLE_DEFAULTS = {THREADS: "1", MKL_PATH: "0"}       # what Paddle does when nothing is set
 
@@ -54,7 +54,7 @@ def main(argv):
     print("(data and targets are the reader processes' work, not part of the step)")
     forward, backward = (operations[part] * get_world_size() for part in ("forward", "backward"))
     rate = sgemm_rate() if is_main() else 1                # on all cores, while the others wait
-    meet()
+    barrier()
     step_rate = (forward + backward) / np.median(times["step"])
     print(f"convolutions: {forward / 1e9:.0f} GFLOP forward, {backward / 1e9:.0f} backward; "
           f"{step_rate / 1e9:.0f} GFLOP/s, "

@@ -12,8 +12,8 @@ from model.solov2 import build_solov2
 from model.targets import build_targets
 from tools.data.augment import train_transforms
 from tools.data.transforms import pad_to_divisor
+from tools.distributed import all_reduce_gradients
 from tools.runtime import available_cores, synchronize
-from tools.training.distributed import total_gradients
 from tools.training.gradients import TARGET_TENSORS
 from tools.training.optimizer import build_optimizer
 
@@ -75,7 +75,7 @@ class TrainStep:
         clock.mark("loss")
         loss.backward()
         clock.mark("backward")
-        total_gradients(self.model.parameters())
+        all_reduce_gradients(self.model.parameters())
         clock.mark("exchange")
         self.optimizer.step()
         self.optimizer.clear_grad()

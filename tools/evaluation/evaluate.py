@@ -6,11 +6,11 @@ import time
 
 from tqdm import tqdm
 
+from tools.distributed import all_gather, get_rank, get_world_size, is_main, together
 from tools.evaluation.coco_eval import evaluate, shown
 from tools.inference.pipeline import Pipeline
 from tools.inference.predictor import Predictor
 from tools.inference.writers import coco_results
-from tools.training.distributed import gather, get_rank, get_world_size, is_main, together
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def predict_dataset(predictor, dataset, batch_size=1):
             if job.error:
                 unreadable.append(job.error)
     own = [result for index in sorted(results) for result in results[index]]
-    results, unreadable = (list(itertools.chain.from_iterable(gather(values)))
+    results, unreadable = (list(itertools.chain.from_iterable(all_gather(values)))
                            for values in (own, unreadable))
     seconds = time.perf_counter() - started
     print(f"predicted {len(dataset)} images in {seconds:.1f} s "

@@ -7,7 +7,7 @@ from tools.cli import build_parser, load_config, run
 from tools.errors import UserError
 from tools.files import atomic_file
 from tools.inference.predictor import Predictor
-from tools.training.checkpoint import INPUT_SETTINGS
+from tools.weights.weights_file import INPUT_SETTINGS
 
 SETTINGS = (*INPUT_SETTINGS, "size_divisor", "test_short_side", "test_max_side", "mask_threshold",
             "score_threshold", "update_threshold", "max_candidates", "max_per_image")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tools.errors import UserError
 from tools.files import atomic_file
-from tools.training.checkpoint import NETWORK_SETTINGS
+from tools.weights.weights_file import NETWORK_SETTINGS
 
 CODE = Path(__file__).resolve().parent.parent.parent
 SOURCES = ("model/*.py", "tools/export/graph.py", "tools/export/ncnn_graph.py",

@@ -6,7 +6,7 @@ from model.solov2 import build_solov2
 from tools.data.transforms import Preprocess, pad_to_divisor
 from tools.inference.engine import Dygraph, open_engine
 from tools.runtime import available_cores, resolve_device
-from tools.training.checkpoint import config_of, load_arrays, read_weights
+from tools.weights.weights_file import config_of, load_arrays, read_weights
 
 
 class Predictor:

@@ -2,7 +2,7 @@
 import paddle
 
 from model.losses import positive_counts, solov2_loss
-from tools.training.distributed import get_world_size, total, total_gradients
+from tools.distributed import all_reduce, all_reduce_gradients, get_world_size
 
 TARGET_TENSORS = ("category_targets", "cells", "cell_masks", "object_masks")
 
@@ -16,7 +16,7 @@ def add_gradients(cfg, model, scaler, batch):
     """
     counts, share = positive_counts(batch), 1.0
     if cfg.normalize_over_processes:
-        counts = total(counts)
+        counts = all_reduce(counts)
     else:
         share /= get_world_size()
     step_losses = paddle.zeros([2])
@@ -28,7 +28,7 @@ def add_gradients(cfg, model, scaler, batch):
         losses = share * paddle.stack([losses[key].reshape([]) for key in ("mask", "category")])
         scaler.scale(losses.sum()).backward()
         step_losses += losses.detach()
-    total_gradients(model.parameters())
+    all_reduce_gradients(model.parameters())
     return step_losses
 
 

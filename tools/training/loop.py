@@ -11,22 +11,22 @@ import numpy as np
 import paddle
 from tqdm import tqdm
 
-from tools.errors import UserError
-from tools.training.checkpoint import meta_of, save_weights, to_arrays
-from tools.training.distributed import (
+from tools.distributed import (
+    all_gather,
+    all_reduce,
+    barrier,
     broadcast,
-    gather,
     get_rank,
     get_world_size,
     is_main,
-    meet,
     together,
-    total,
 )
+from tools.errors import UserError
 from tools.training.ema import ExponentialMovingAverage
 from tools.training.gradients import add_gradients
 from tools.training.optimizer import learning_rate_at
 from tools.training.run_state import open_run, prune_checkpoints, save_checkpoint
+from tools.weights.weights_file import meta_of, save_weights, to_arrays
 
 
 class Trainer:
@@ -52,7 +52,7 @@ class Trainer:
         Returns the last metrics, {} without evaluation and in processes that do not evaluate.
         """
         cfg, metrics, window = self.cfg, {}, self.window
-        if len(set(gather(self.step))) > 1:
+        if len(set(all_gather(self.step))) > 1:
             raise UserError("the processes start at different steps; --resume needs the same "
                             "checkpoint on every node")
         self.run_log = open_run(cfg, self.step) if is_main() else None
@@ -76,7 +76,7 @@ class Trainer:
                     self.log(window, bar)
                 if (cfg.eval_every and self.step % cfg.eval_every == 0) or last:
                     metrics = self.evaluate_and_keep_best()
-                    meet()
+                    barrier()
                 if self.step % cfg.checkpoint_every == 0 or last or self.terminated:
                     self.save()
         bar.close()
@@ -99,11 +99,11 @@ class Trainer:
         losses = add_gradients(self.cfg, self.model, self.scaler, batch)
         # The only wait for the device in a step.  All processes end after the same one.
         signalled = paddle.to_tensor([float(self.signalled)])
-        mask, category, signals = total(paddle.concat([losses, signalled])).tolist()
+        mask, category, signals = all_reduce(paddle.concat([losses, signalled])).tolist()
         self.terminated = signals > 0
         values = {"loss": mask + category, "mask": mask, "category": category, "lr": lr}
         if not np.isfinite(values["loss"]):
-            names = sum(gather(batch["file_names"]), [])
+            names = sum(all_gather(batch["file_names"]), [])
             raise UserError(f"step {self.step}: the loss is {values['loss']} "
                             f"(mask {mask}, category {category}) "
                             f"on the images {', '.join(names)}; look at their annotations, lower "
@@ -160,7 +160,7 @@ class Trainer:
         if is_main():
             save_checkpoint(self)
             prune_checkpoints(self.cfg.run_dir, self.cfg.keep_checkpoints)
-        meet()
+        barrier()
 
     def save_weights(self, name, **extra):
         """Write <name>.pdparams into the run's folder."""

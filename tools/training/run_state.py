@@ -5,11 +5,11 @@ import re
 
 import paddle
 
-from tools import safe_pickle
 from tools.errors import UserError
 from tools.files import remove_leftovers, write_json
-from tools.training.checkpoint import load_arrays, to_arrays, write_pickle
 from tools.training.run_log import RunLog
+from tools.weights import safe_pickle
+from tools.weights.weights_file import load_arrays, to_arrays, write_pickle
 
 STATE_KEYS = ("model", "optimizer", "ema", "scaler", "window", "step", "num_steps", "best_ap",
               "config", "seed", "class_names")

@@ -7,7 +7,7 @@ import paddle.nn as nn
 import paddle.nn.functional as F
 from paddle.autograd import PyLayer
 
-from tools.training.distributed import get_rank, get_world_size, total
+from tools.distributed import all_reduce, get_rank, get_world_size
 
 
 class SyncBatchNorm(nn.BatchNorm2D):
@@ -42,7 +42,8 @@ class Normalize(PyLayer):
         squares = channel_sums(affine(x, paddle.ones_like(mean), -mean).square())
         own = paddle.concat([paddle.to_tensor([float(count)]), mean, squares])
         slots = F.one_hot(paddle.to_tensor([get_rank()]), get_world_size()).t()         # [R, 1]
-        counts, means, squares = total(slots * own).split([1, *mean.shape, *mean.shape], axis=1)
+        sums = all_reduce(slots * own)                                            # [R, 1 + 2 C]
+        counts, means, squares = sums.split([1, *mean.shape, *mean.shape], axis=1)
         count = counts.sum()
         mean = (counts * means).sum(0) / count
         variance = (squares + counts * (means - mean).square()).sum(0) / count
@@ -60,7 +61,7 @@ class Normalize(PyLayer):
 
         sums = paddle.stack([channel_sums(gradient), channel_sums(gradient * x)])
         weight_gradient, bias_gradient = to_parameters(sums)
-        all_weight, all_bias = to_parameters(total(sums.clone()))
+        all_weight, all_bias = to_parameters(all_reduce(sums.clone()))
         scale = weight * inverse
         slope = -scale * inverse * all_weight / count
         x_gradient = affine(gradient, scale, -scale * all_bias / count - slope * mean)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tools.pickle_machine import Machine, Unfinished, UnsafePickle, check_key
+from tools.weights.pickle_machine import Machine, Unfinished, UnsafePickle, check_key
 
 MAX_ITEMS = 1_000_000      # of the result, counting a shared item wherever it appears
 MAX_DEPTH = 50

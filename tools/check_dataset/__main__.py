@@ -6,9 +6,9 @@ used, 1: something would be skipped, 2: training (for --split val: evaluation) w
 """
 import os
 
-from tools.checking import report
-from tools.checking.fit import fit, propose
-from tools.checking.survey import survey
+from tools.check_dataset import report
+from tools.check_dataset.fit import fit, propose
+from tools.check_dataset.survey import survey
 from tools.cli import BAD_INPUT, build_parser, load_config, run
 from tools.data.coco import BROKEN, MISSING, CocoDataset
 from tools.files import write_text

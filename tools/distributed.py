@@ -24,7 +24,7 @@ from tools.runtime import resolve_device
 
 BACKEND = "PADDLE_DISTRI_BACKEND"     # where the launcher leaves its --backend
 GRACE = 20                            # seconds for the launcher to find the process that died
-MEETINGS = itertools.count()
+BARRIERS = itertools.count()
 
 
 def start(device):
@@ -53,7 +53,7 @@ def is_main():
     return get_rank() == 0
 
 
-def total(tensor):
+def all_reduce(tensor):
     """The sum of a tensor over all processes, on each of them; `tensor` itself may be changed."""
     if get_world_size() > 1:
         communicate(dist.all_reduce, tensor)
@@ -61,7 +61,7 @@ def total(tensor):
 
 
 @paddle.no_grad()
-def total_gradients(parameters):
+def all_reduce_gradients(parameters):
     """Replace every gradient by its sum over all processes; their lists must be alike.
 
     Losses keep the whole graph where there is no object (model/losses.py), so the lists are.
@@ -69,29 +69,29 @@ def total_gradients(parameters):
     if get_world_size() == 1:
         return
     gradients = [p.grad for p in parameters if p.grad is not None]
-    flat = total(paddle.concat([gradient.flatten() for gradient in gradients]))
+    flat = all_reduce(paddle.concat([gradient.flatten() for gradient in gradients]))
     parts = flat.split([gradient.size for gradient in gradients])
     for gradient, part in zip(gradients, parts, strict=True):
         paddle.assign(part.reshape(gradient.shape), output=gradient)
 
 
-def meet():
+def barrier():
     """Wait until all processes are here, however long; 0.1 s at least.
 
     Between other communication they must not be apart for more than 30 seconds, or Gloo gives up.
     """
     if get_world_size() > 1:
-        store, name = create_or_get_global_tcp_store(), f"meeting {next(MEETINGS)}"
+        store, name = create_or_get_global_tcp_store(), f"barrier {next(BARRIERS)}"
         store.add(name, 1)
         while store.add(name, 0) < get_world_size():
             time.sleep(0.05)
 
 
-def gather(value):
+def all_gather(value):
     """[value of rank 0, value of rank 1, ...] of any objects that can be pickled."""
     if get_world_size() == 1:
         return [value]
-    meet()
+    barrier()
     values = []
     communicate(dist.all_gather_object, values, value)
     return values
@@ -113,9 +113,9 @@ def together(long=False):
             raise error
         return
     if long:
-        meet()
-    if total(paddle.to_tensor([float(error is not None)])).item():
-        raise UserError("; ".join(filter(None, gather(str(error or "")))))
+        barrier()
+    if all_reduce(paddle.to_tensor([float(error is not None)])).item():
+        raise UserError("; ".join(filter(None, all_gather(str(error or "")))))
 
 
 def broadcast(model):

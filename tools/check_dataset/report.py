@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from model.instances import Instances
-from tools.checking.survey import middle_short_side
+from tools.check_dataset.survey import middle_short_side
 from tools.data.coco import summaries
 from tools.data.splits import listed
 from tools.errors import UserError
