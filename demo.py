@@ -11,7 +11,7 @@ from tools.cli import add_prediction_arguments, build_parser, load_config, run
 from tools.inference.pipeline import Pipeline
 from tools.inference.predictor import Predictor
 from tools.inference.sources import find_images
-from tools.inference.writers import FORMATS, ResultWriter
+from tools.inference.writers.result_writer import FORMATS, ResultWriter
 
 
 def parse_args(argv):

@@ -9,8 +9,8 @@ from tools.cli import add_prediction_arguments, build_parser, load_config, run
 from tools.data.splits import open_dataset
 from tools.distributed import is_main, start
 from tools.evaluation.evaluate import predict_dataset
+from tools.evaluation.server_files import write_test_results
 from tools.inference.predictor import Predictor
-from tools.inference.writers import write_test_results
 
 
 def parse_args(argv=None):

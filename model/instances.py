@@ -37,7 +37,7 @@ class Instances:
         packed = [self.packed[i] for i in indices]
         return Instances(self.scores[indices], self.class_indices[indices], packed, self.size)
 
-    def crop(self, index):
+    def box_mask(self, index):
         """(top, left, bool [h, w]) of one instance: the mask inside its bounding box."""
         top, left, shape, bits = self.packed[index]
         count = shape[0] * shape[1]
@@ -46,7 +46,7 @@ class Instances:
     def mask(self, index):
         """bool [H, W] of one instance."""
         full = np.zeros(self.size, bool)
-        top, left, crop = self.crop(index)
+        top, left, crop = self.box_mask(index)
         full[top:top + crop.shape[0], left:left + crop.shape[1]] = crop
         return full
 
@@ -59,7 +59,7 @@ class Instances:
 
     def to_rle(self):
         """List of COCO RLEs {"size": [H, W], "counts": str}, as pycocotools reads them."""
-        return [crop_to_rle(*self.crop(index), self.size) for index in range(len(self))]
+        return [crop_to_rle(*self.box_mask(index), self.size) for index in range(len(self))]
 
 
 class Packed(NamedTuple):

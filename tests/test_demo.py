@@ -14,7 +14,7 @@ import pytest
 from config import get_config
 from model.solov2 import build_solov2
 from tools.inference.sources import find_images
-from tools.inference.writers import write_image
+from tools.inference.writers.image_file import write_image
 from tools.weights.weights_file import meta_of, save_weights, to_arrays
 
 ROOT = Path(__file__).resolve().parent.parent

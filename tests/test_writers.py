@@ -9,14 +9,12 @@ import pytest
 from model.instances import Instances
 from tools.data.masks import polygons_to_mask
 from tools.errors import UserError
-from tools.inference.writers import (
-    ResultWriter,
-    coco_results,
-    output_paths,
-    write_image,
-    write_json,
-    write_test_results,
-)
+from tools.evaluation.server_files import write_test_results
+from tools.files import write_json
+from tools.inference.writers.coco import coco_results
+from tools.inference.writers.image_file import write_image
+from tools.inference.writers.paths import output_paths
+from tools.inference.writers.result_writer import ResultWriter
 
 
 def test_names_stay_and_never_collide(tmp_path):

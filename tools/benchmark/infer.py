@@ -24,7 +24,7 @@ from tools.inference.engine import INT8
 from tools.inference.pipeline import Pipeline
 from tools.inference.predictor import Predictor
 from tools.inference.visualize import draw
-from tools.inference.writers import write_image
+from tools.inference.writers.image_file import write_image
 from tools.runtime import describe, peak_memory
 
 IMAGE_TO_MASKS = ("pre-process", "network", "post-process")

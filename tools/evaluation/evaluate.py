@@ -10,7 +10,7 @@ from tools.distributed import all_gather, get_rank, get_world_size, is_main, tog
 from tools.evaluation.coco_eval import evaluate, shown
 from tools.inference.pipeline import Pipeline
 from tools.inference.predictor import Predictor
-from tools.inference.writers import coco_results
+from tools.inference.writers.coco import coco_results
 
 logger = logging.getLogger(__name__)
 

@@ -35,7 +35,7 @@ def draw(image, instances, class_names, score_threshold):
     shown = [index for index in range(len(instances))
              if instances.scores[index] >= score_threshold and instances.boxes[index].any()]
     draw_marks(canvas, [
-        (instances.crop(index), color_of(index), f"{ascii_name(class_names, class_index)} "
+        (instances.box_mask(index), color_of(index), f"{ascii_name(class_names, class_index)} "
                                                  f"{instances.scores[index]:.2f}")
         for index, class_index in zip(shown, instances.class_indices[shown], strict=True)])
     return canvas

@@ -1,0 +1,27 @@
+"""The files that the COCO server takes: results of masks and of boxes, zipped under its names."""
+import zipfile
+from pathlib import Path
+
+from tools.files import atomic_file, write_json
+
+
+def write_test_results(folder, results, test_json, algorithm=None):
+    """Write `folder`/segm.json and bbox.json, the COCO results without boxes and without masks.
+
+    algorithm: name under which the COCO server is to list them; adds segm/detections_<set>_
+    <algorithm>_results.zip and the same of bbox, each around a json of its name, where <set> is
+    that of `test_json` (test-dev2017 of image_info_test-dev2017.json).  Returns all paths.
+    """
+    test_set = Path(test_json).stem.removeprefix("image_info_").removeprefix("instances_")
+    paths = []
+    for kind, left_out in (("segm", "bbox"), ("bbox", "segmentation")):
+        paths.append(Path(folder) / f"{kind}.json")
+        write_json(paths[-1], [{key: value for key, value in result.items() if key != left_out}
+                               for result in results])
+        if algorithm:
+            name = f"detections_{test_set}_{algorithm}_results"
+            paths.append(Path(folder) / kind / f"{name}.zip")
+            with atomic_file(paths[-1]) as file, \
+                    zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.write(paths[-2], f"{name}.json")
+    return paths
