@@ -1,10 +1,10 @@
-# make demo | test | lint.  Another interpreter: make demo PYTHON=python3.12
+# make demo | test | test-fast | lint.  Another interpreter: make demo PYTHON=python3.12
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 PIP_INSTALL := $(RUN) -m pip install --disable-pip-version-check
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-fast lint clean
 
 demo: $(VENV)/installed
 	$(RUN) demo.py
@@ -12,13 +12,18 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-test
 	$(RUN) -m pytest
 
+test-fast: $(VENV)/installed-test
+	$(RUN) -m pytest -m "not slow"
+
 lint: $(VENV)/installed-test
 	$(RUN) -m ruff check .
 
 # Stamp files: nothing is installed again until the requirements change.
 $(VENV)/installed: requirements.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 12) or \
-	sys.exit("error: Python %d.%d, expected 3.10 to 3.12; try: make PYTHON=python3.12" % v)'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 13) or \
+	sys.exit("error: Python %d.%d; Paddle has wheels for 3.10 to 3.13. Name one of them: make " \
+	"PYTHON=python3.13; without one: uv venv --python 3.13 --seed py313 && make " \
+	"PYTHON=py313/bin/python" % v)'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP_INSTALL) -r requirements.txt
 	touch $@

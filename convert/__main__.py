@@ -1,4 +1,4 @@
-"""Convert checkpoints: python -m convert FILE [--config N] [--output OUT] [--to FAMILY]."""
+"""Convert checkpoints of other projects: python -m convert FILE [--config N] [--to FAMILY]."""
 from tools.runtime import configure
 
 configure()
@@ -16,7 +16,7 @@ from convert.published import published_for, table  # noqa: E402
 from convert.readers import read_checkpoint  # noqa: E402
 from convert.rename import ConversionError  # noqa: E402
 from convert.report import input_text  # noqa: E402
-from tools.cli import run  # noqa: E402
+from tools.cli import add_version, run  # noqa: E402
 from tools.errors import UserError  # noqa: E402
 from tools.weights.weights_file import save_weights  # noqa: E402
 
@@ -29,6 +29,7 @@ def parse_args(argv=None):
         epilog="\n".join(["families:", *(f"  {f.name:22s} {f.title}" for f in FAMILIES),
                           "\nconfigs:", list_configs()]),
         formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_version(parser)
     parser.add_argument("file", nargs="?", metavar="FILE",
                         help="a .pdparams, .pth, .pkl or .tar file or a folder of variables")
     parser.add_argument("--config", metavar="N|NAME", help="config (default: recognised)")

@@ -6,6 +6,7 @@ import sys
 from config import DEFAULT_CONFIG, get_config, list_configs, parse_overrides
 from config.base import ConfigError
 from tools.errors import UserError
+from tools.version import VERSION
 
 BAD_INPUT = 2
 INTERRUPTED = 130                  # 128 + SIGINT, as shells report it
@@ -16,8 +17,21 @@ def build_parser(description):
     """An ArgumentParser with the shared flags, whose --help ends with the list of configs."""
     parser = argparse.ArgumentParser(description=description, epilog=f"configs:\n{list_configs()}",
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_version(parser)
     add_config_arguments(parser)
     return parser
+
+
+def add_version(parser):
+    """Add --version."""
+    parser.add_argument("--version", action="version", version=VERSION)
+
+
+def parse_nothing(description, argv=None):
+    """Take --help and --version only, for commands without settings."""
+    parser = argparse.ArgumentParser(description=description)
+    add_version(parser)
+    parser.parse_args(argv)
 
 
 def add_config_arguments(parser):

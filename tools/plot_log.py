@@ -7,7 +7,7 @@ import argparse
 import os
 from pathlib import Path
 
-from tools.cli import run
+from tools.cli import add_version, run
 from tools.errors import UserError
 from tools.files import atomic_file
 from tools.training.run_log import read_log
@@ -58,6 +58,7 @@ def draw(runs):
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_version(parser)
     parser.add_argument("sources", nargs="+", metavar="RUN_DIR_OR_LOG")
     parser.add_argument("--output", default="curves.png", metavar="FILE",
                         help=f"one of {', '.join(FORMATS)} (default: %(default)s)")

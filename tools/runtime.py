@@ -177,6 +177,17 @@ def cpu_vendor():
         return os.environ.get("PROCESSOR_IDENTIFIER", "")     # Windows: "..., AuthenticAMD"
 
 
+def processor():
+    """The processor's name and what it has for numbers of 8 and 16 bits, as Linux lists it."""
+    text = cpu_vendor()
+    name = re.search(r"model name\s*:\s*(.+)", text)
+    flags = re.search(r"flags\s*:\s*(.+)", text)
+    known = [flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
+             if flags and flag in flags[1].split()]
+    units = f" ({', '.join(known)})" if known else ""
+    return (name[1] if name else text[:80] or "unknown") + units
+
+
 def is_amd(vendor):
     return "AuthenticAMD" in vendor
 

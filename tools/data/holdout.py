@@ -7,7 +7,7 @@ to my/train.json.  Categories are copied to both.
 """
 import argparse
 
-from tools.cli import run
+from tools.cli import add_version, run
 from tools.data.coco_json import read_coco_json
 from tools.errors import UserError
 from tools.files import write_json
@@ -29,6 +29,7 @@ def hold_out(content, every):
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_version(parser)
     parser.add_argument("annotations", help="COCO json file")
     parser.add_argument("--every", type=int, default=5, help="hold out every Nth image")
     parser.add_argument("--output", required=True, help="folder for train.json and val.json")
