@@ -68,15 +68,18 @@ class Decoder:
             order = order[rescored[order] > bound]
             if len(order) < self.max_per_image and bound > 0:
                 continue
-            decayed = matrix_nms([masks[cell].binary for cell in cells[order]],
-                                 class_indices[order], rescored[order], self.nms_kernel,
-                                 self.nms_sigma)
+            decayed = self.suppress(order, cells, class_indices, rescored, masks)
             if np.count_nonzero(decayed > bound) >= self.max_per_image:
                 break
         best = np.argsort(-decayed, kind="stable")
         best = best[decayed[best] >= self.update_threshold][:self.max_per_image]
         kept = order[best]
         return decayed[best], class_indices[kept], [masks[cell] for cell in cells[kept]]
+
+    def suppress(self, order, cells, class_indices, scores, masks):
+        """Scores float32 after Matrix NMS of the candidates `order`, best first."""
+        return matrix_nms([masks[cell].binary for cell in cells[order]], class_indices[order],
+                          scores[order], self.nms_kernel, self.nms_sigma)
 
     def candidates(self, category_logits):
         """Cells int64 [K], classes int64 [K], scores float32 [K] above the score threshold."""

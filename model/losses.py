@@ -49,14 +49,15 @@ def flatten_cells(levels):
     return flat.transpose([0, 2, 1]).reshape([-1, flat.shape[1]]).astype("float32")
 
 
-def category_loss(logits, targets, num_cells, alpha, gamma):
+def category_loss(logits, targets, num_cells, alpha, gamma, reduction="sum"):
     """Sigmoid focal loss (Lin et al. 2017), summed, over the number of positive cells + 1.
 
-    targets: the class index of each cell, -1 for background.
+    targets: the class index of each cell, -1 for background.  reduction "none": the parts of the
+    sum, of the shape of `logits`.
     """
     one_hot = F.one_hot(targets + 1, logits.shape[1] + 1)[:, 1:]
     return F.sigmoid_focal_loss(logits, one_hot, (num_cells + 1).reshape([1]), alpha, gamma,
-                                reduction="sum")
+                                reduction=reduction)
 
 
 def mask_loss(kernels, mask_features, targets, rows_per_image, num_pairs):

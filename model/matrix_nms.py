@@ -26,13 +26,18 @@ def matrix_nms(masks, class_indices, scores, kernel="gaussian", sigma=2.0):
 
 def decay(iou, kernel, sigma):
     """float32 [G] factors from the IoU [G, G] of the masks of one class."""
+    return np.fmin.reduce(decays(iou, kernel, sigma))                # not min: 0 / 0 is no factor
+
+
+def decays(iou, kernel, sigma):
+    """float32 [G, G]: the factor that mask i would give mask j; a linear one of copies is nan."""
     # row i scored higher than column j; the compensation is how much i itself is covered
     iou = np.triu(iou, 1)
     compensation = iou.max(0)[:, None]                                              # [G, 1]
     if kernel == "gaussian":
-        return np.exp(sigma * (compensation ** 2 - iou ** 2)).min(0)
+        return np.exp(sigma * (compensation ** 2 - iou ** 2))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.fmin.reduce((1 - iou) / (1 - compensation))      # 0 / 0: copies of a copy
+        return (1 - iou) / (1 - compensation)                        # 0 / 0: copies of a copy
 
 
 def pairwise_iou(masks):

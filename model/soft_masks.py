@@ -45,14 +45,23 @@ class SoftMask:
 def soft_masks(kernels, mask_features, threshold, pool):
     """Yields the SoftMasks of the kernels, a list for every CHUNK of them; an empty one for none.
 
-    kernels float32 [U, E], a numpy array; mask_features float32 [E, h, w], a numpy array or a
-    Tensor on any device, where the product is then computed.  pool: of threads that compute the
-    next product meanwhile (the masks themselves are too short a work to gain from threads).
+    For the arguments see `mask_logits`.
     """
     if len(kernels) == 0:                # an empty product is an error in some versions of Paddle
         yield []
         return
     threshold_logit = np.log(threshold / (1 - threshold))
+    for logits in mask_logits(kernels, mask_features, pool):
+        yield [SoftMask(row, threshold_logit) for row in logits]
+
+
+def mask_logits(kernels, mask_features, pool):
+    """Yields whole masks before the sigmoid, float32 [CHUNK or fewer, h, w], of all the kernels.
+
+    kernels float32 [U, E], a numpy array; mask_features float32 [E, h, w], a numpy array or a
+    Tensor on any device, where the product is then computed.  pool: of threads that compute the
+    next product meanwhile (the masks themselves are too short a work to gain from threads).
+    """
     flat = mask_features.reshape([len(mask_features), -1])                               # [E, P]
     chunks = [kernels[start:start + CHUNK] for start in range(0, len(kernels), CHUNK)]
     finish = start_product(chunks[0], flat, pool)
@@ -60,7 +69,7 @@ def soft_masks(kernels, mask_features, threshold, pool):
         logits = finish()
         if following is not None:
             finish = start_product(following, flat, pool)
-        yield [SoftMask(row.reshape(mask_features.shape[1:]), threshold_logit) for row in logits]
+        yield logits.reshape([len(logits), *mask_features.shape[1:]])
 
 
 def start_product(kernels, flat, pool):

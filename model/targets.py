@@ -63,11 +63,8 @@ def cells_of_centers(centers, boxes, padded_size, num_grids, scale_ranges, cente
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     sides = np.asarray(num_grids)
     first_cell = np.concatenate([[0], np.cumsum(sides ** 2)[:-1]])
-    low, high = np.asarray(scale_ranges, np.float32).T
-    width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
-    scale = np.sqrt(width * height)[:, None]
     center_y, center_x, area = centers
-    used = (scale >= low) & (scale <= high) & (area > 0)[:, None]                        # [I, L]
+    used = learning_levels(boxes, scale_ranges) & (area > 0)[:, None]                    # [I, L]
 
     def cell(position, size):
         """Grid coordinate [I, L] of a position [I] along a side of the padded image.
@@ -76,21 +73,42 @@ def cells_of_centers(centers, boxes, padded_size, num_grids, scale_ranges, cente
         """
         return ((position / size)[:, None] // (1.0 / sides)).astype(np.int64)
 
-    def span(center, half, size):
-        """First and last positive grid coordinate [I, L] around a centre [I]."""
+    def span(low, center, high, size):
+        """First and last positive grid coordinate [I, L] from `low` to `high` [I]."""
         middle = cell(center, size)
-        first = np.maximum(cell(center - half, size), 0)
-        last = np.minimum(cell(center + half, size), sides - 1)
+        first = np.maximum(cell(low, size), 0)
+        last = np.minimum(cell(high, size), sides - 1)
         return np.maximum(first, middle - 1), np.minimum(last, middle + 1)
 
-    top, bottom = span(center_y, 0.5 * height * np.float32(center_region), padded_size[0])
-    left, right = span(center_x, 0.5 * width * np.float32(center_region), padded_size[1])
+    x1, y1, x2, y2 = center_regions(centers, boxes, center_region)
+    top, bottom = span(y1, center_y, y2, padded_size[0])
+    left, right = span(x1, center_x, x2, padded_size[1])
     rows = top[..., None] + np.arange(3)                                                 # [I, L, 3]
     columns = left[..., None] + np.arange(3)
     inside = (rows <= bottom[..., None])[..., None] & (columns <= right[..., None])[..., None, :]
     owners, levels, r, c = np.nonzero(inside & used[..., None, None])
     rows, columns = rows[owners, levels, r], columns[owners, levels, c]                  # [M]
     return owners, first_cell[levels] + rows * sides[levels] + columns
+
+
+def object_scales(boxes):
+    """float32 [I]: sqrt(box area) in pixels, by which the levels share out the objects."""
+    return np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
+
+
+def learning_levels(boxes, scale_ranges):
+    """bool [I, L]: whose scale range holds the object; they overlap, so two levels may learn it."""
+    low, high = np.asarray(scale_ranges, np.float32).T
+    scales = object_scales(boxes)[:, None]
+    return (scales >= low) & (scales <= high)
+
+
+def center_regions(centers, boxes, center_region):
+    """(x1, y1, x2, y2), [I] each: the part of the box, moved to the mass centre, that is taught."""
+    half = 0.5 * (boxes[:, 2:] - boxes[:, :2]) * np.float32(center_region)               # [I, 2]
+    center_y, center_x, _ = centers
+    return (center_x - half[:, 0], center_y - half[:, 1],
+            center_x + half[:, 0], center_y + half[:, 1])
 
 
 def mass_centers(masks):
