@@ -13,6 +13,8 @@ from tools.errors import UserError
 MALFORMED = "annotations without a valid image_id and category_id (skipped)"
 LISTED_TWICE = "images listed twice (used once)"
 SAME_ID = "annotations with the id of another one (used)"
+OTHER_FORMATS = ("; labelme, YOLO, CVAT and other formats become COCO with "
+                 "python -m tools.data.importing SOURCE --output FOLDER")
 LARGEST = 1e9                   # of a box or area that can be meant; NaN and infinity are not below
 
 
@@ -25,7 +27,8 @@ def read_coco_json(path, annotated=True, problems=None):
     content = parse_json(path)
     if not isinstance(content, dict):
         raise UserError(f"annotation file '{path}' is not COCO: expected an object with images, "
-                        f"annotations and categories, got a {type(content).__name__}")
+                        f"annotations and categories, got a {type(content).__name__}"
+                        + OTHER_FORMATS)
     if not annotated:
         content.setdefault("annotations", [])
     problems = {} if problems is None else problems
@@ -45,14 +48,17 @@ def parse_json(path):
     except FileNotFoundError:
         raise UserError(f"annotation file '{path}' does not exist") from None
     except OSError as error:
-        raise UserError(f"annotation file '{path}' cannot be read: {error.strerror}") from None
+        raise UserError(f"annotation file '{path}' cannot be read: {error.strerror}"
+                        + OTHER_FORMATS * Path(path).is_dir()) from None
     except (ValueError, RecursionError) as error:      # not json, or not even text
-        raise UserError(f"annotation file '{path}' is not json: {error}") from None
+        raise UserError(f"annotation file '{path}' is not json: {error}"
+                        + OTHER_FORMATS) from None
 
 
 def section(content, name, path):
     if not isinstance(content.get(name), list):
-        raise UserError(f"annotation file '{path}' is not COCO: it has no list '{name}'")
+        raise UserError(f"annotation file '{path}' is not COCO: it has no list '{name}'"
+                        + OTHER_FORMATS)
     return content[name]
 
 
