@@ -11,7 +11,7 @@ import pytest
 from convert.readers import read_checkpoint
 from tools import files
 from tools.errors import UserError
-from tools.files import atomic_file, write_json
+from tools.files import atomic_file, irregular, note_input, refuse_input, write_json, write_text
 from tools.weights.weights_file import read_weights, save_weights
 
 META = {"config": "quickstart", "class_names": ["a"], "network": {}, "input": {}}
@@ -125,3 +125,35 @@ def test_a_flipped_bit_is_found(tmp_path):
     for read in (read_weights, read_checkpoint):
         with pytest.raises(UserError, match="checksum is wrong"):
             read(path)
+
+
+def test_an_input_is_never_replaced_by_any_name(tmp_path):
+    source = tmp_path / "set.json"
+    source.write_text("mine")
+    note_input(source, "the annotation file")
+    (tmp_path / "link.json").symlink_to(source)
+    os.link(source, tmp_path / "same.json")
+    for path in (source, tmp_path / "link.json", tmp_path / "same.json",
+                 f"{tmp_path}/none/../set.json", os.path.relpath(source)):
+        with pytest.raises(UserError, match="is the annotation file, which would be replaced"):
+            write_json(path, {})
+    write_json(tmp_path / "other.json", {})
+    assert source.read_text() == "mine" and (tmp_path / "link.json").is_symlink()
+    refuse_input(tmp_path / "not there yet")
+    note_input("not\0 a path", "nothing")
+
+
+def test_what_is_no_regular_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    (tmp_path / "lost").symlink_to(tmp_path / "nowhere")
+    found = [irregular(tmp_path / name)
+             for name in ("pipe", "link", "file", "lost", "none", "x" * 999)]
+    assert found == ["a named pipe", "a named pipe", "", "", "", ""]
+    assert irregular("/dev/null") == "a device" and irregular(tmp_path) == "a folder"
+
+
+def test_half_a_surrogate_is_written_as_a_question_mark(tmp_path):
+    write_text(tmp_path / "a", "ü\ud83d")
+    assert (tmp_path / "a").read_text(encoding="utf-8") == "ü?"

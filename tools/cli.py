@@ -78,7 +78,11 @@ def run(main, argv=None):
 
     Bad input (UserError, ConfigError) is one line on stderr and exit code 2.  Ctrl-C ends the
     process at once with code 130, without waiting for threads in the middle of an image.
+    What the terminal's encoding cannot show is written escaped, rather than ending the work.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = main(argv) or 0
     except (UserError, ConfigError) as error:

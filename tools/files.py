@@ -1,11 +1,52 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and never over a file that was read as an input."""
 import contextlib
 import json
 import os
+import stat
 import uuid
 from pathlib import Path
 
-from tools.errors import UserError
+from tools.errors import UserError, shown
+
+KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"),
+         (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"))
+INPUTS = {}                        # (device, inode) -> what this process reads as an input
+
+
+def note_input(path, what):
+    """From now on this process never writes over `path`; `what`: its name in the refusal."""
+    with contextlib.suppress(OSError, ValueError):
+        found = os.stat(path)
+        INPUTS[found.st_dev, found.st_ino] = what
+
+
+def refuse_input(path):
+    """UserError where writing `path` would replace a file noted by `note_input`.
+
+    Called before long work with the path of its result; every writer of this file calls it too.
+    """
+    try:
+        found = os.stat(os.path.realpath(path))        # links lead to what they stand for
+    except (OSError, ValueError):
+        return
+    what = INPUTS.get((found.st_dev, found.st_ino))
+    if what:
+        raise UserError(f"'{shown(str(path))}' is {what}, which would be replaced: "
+                        "choose another place for the result")
+
+
+def irregular(path):
+    """What `path` is if it exists and is no regular file ("a named pipe"), else "".
+
+    Opening a pipe or a device may wait for ever.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return ""
+    if stat.S_ISREG(mode):
+        return ""
+    return next((kind for matches, kind in KINDS if matches(mode)), "no regular file")
 
 
 @contextlib.contextmanager
@@ -15,9 +56,10 @@ def atomic_file(path, durable=True):
     It grows under a hidden name of its own beside `path`: a kill or a full disk leaves what was
     there before, and of several writers at once the last one stays.  Makes the folder.  `durable`:
     wait for the disk, so that a power failure cannot leave an empty file under the new name.
-    UserError if it cannot be written.
+    UserError if it cannot be written or is an input of this process (`note_input`).
     """
     path = Path(path)
+    refuse_input(path)
     temporary = path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,9 +84,12 @@ def remove_leftovers(folder):
 
 
 def write_text(path, text):
-    """Write `text` as UTF-8, atomically.  UserError if it cannot be written."""
+    """Write `text` as UTF-8, atomically; what is no letter (half a surrogate) becomes "?".
+
+    UserError if it cannot be written.
+    """
     with atomic_file(path) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="replace"))
 
 
 def write_json(path, content, indent=None):
