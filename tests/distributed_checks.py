@@ -11,7 +11,7 @@ from config import get_config
 from model.losses import solov2_loss
 from model.solov2 import build_solov2
 from model.targets import build_targets
-from tests.conftest import TINY
+from tests.builders import TINY
 from tools.distributed import (
     all_gather,
     all_reduce,

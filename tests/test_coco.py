@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.builders import coco_dataset, listed, write_grey_images
 from tools.data import coco
 from tools.data.coco import CocoDataset
 from tools.data.images import read_image
@@ -30,18 +31,12 @@ def annotation(number=1, image_id=1, category_id=3, segmentation=SQUARE, **more)
 @pytest.fixture
 def make(tmp_path):
     """make(annotations) -> a CocoDataset of two images of (20, 30) pixels, categories 3 and 7."""
-    (tmp_path / "images").mkdir()
-    for name in ("a.png", "b.png"):
-        cv2.imwrite(str(tmp_path / "images" / name), np.full((20, 30, 3), 90, np.uint8))
+    write_grey_images(tmp_path / "images", ("a.png", "b.png"))
 
     def build(annotations, **options):
-        content = {"images": [{"id": number, "file_name": name, "height": 20, "width": 30}
-                              for number, name in ((1, "a.png"), (2, "b.png"))],
-                   "annotations": annotations,
-                   "categories": [{"id": 7, "name": "pear"}, {"id": 3, "name": "plum"}]}
-        path = tmp_path / "set.json"
-        path.write_text(json.dumps(content))
-        return CocoDataset(path, tmp_path / "images", **options)
+        images = [listed(1, "a.png"), listed(2, "b.png")]
+        return coco_dataset(tmp_path, images, annotations, image_dir=tmp_path / "images",
+                            **options)
     return build
 
 

@@ -12,8 +12,8 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from tests.builders import coco_dataset, listed, result, square, truth, write_grey_images
 from tools.data.coco import CocoDataset
-from tools.data.masks import mask_to_box, mask_to_rle
 from tools.data.shapes import write_split
 from tools.errors import UserError
 from tools.evaluation import mistakes
@@ -28,14 +28,8 @@ EVALUATOR_PARAMS = ["pycocotools", pytest.param("faster", marks=pytest.mark.skip
 both_evaluators = pytest.mark.parametrize("evaluator", EVALUATOR_PARAMS)
 
 
-def result(mask, image_id, category_id, score):
-    x1, y1, x2, y2 = mask_to_box(mask).tolist()
-    return {"image_id": image_id, "category_id": category_id, "score": score,
-            "segmentation": mask_to_rle(mask), "bbox": [x1, y1, x2 - x1, y2 - y1]}
-
-
 def perfect_results(dataset):
-    return [result(mask, dataset.image_info(index)["image_id"], dataset.category_ids[kind], 0.9)
+    return [result(mask, 0.9, dataset.category_ids[kind], dataset.image_info(index)["image_id"])
             for index in range(len(dataset))
             for mask, kind in zip(*dataset.objects(index)[::2], strict=True)]
 
@@ -51,8 +45,8 @@ def noisy_results(dataset, seed=0):
             if rng.random() < 0.1:
                 kind = rng.integers(dataset.num_classes)
             if rng.random() > 0.2 and mask.any():
-                found.append(result(mask, dataset.image_info(index)["image_id"],
-                                    dataset.category_ids[kind], float(rng.random())))
+                found.append(result(mask, float(rng.random()), dataset.category_ids[kind],
+                                    dataset.image_info(index)["image_id"]))
     return found
 
 
@@ -81,26 +75,11 @@ def dataset(tmp_path_factory):
 def make(tmp_path):
     """make(annotations) -> a CocoDataset of two black 40x40 images, categories 1 and 5."""
     def build(annotations):
-        for number in (1, 2):
-            cv2.imwrite(str(tmp_path / f"{number}.png"), np.zeros((40, 40, 3), np.uint8))
-        content = {"images": [{"id": number, "file_name": f"{number}.png", "height": 40,
-                               "width": 40} for number in (1, 2)],
-                   "annotations": annotations,
-                   "categories": [{"id": 1, "name": "a"}, {"id": 5, "name": "b"}]}
-        (tmp_path / "set.json").write_text(json.dumps(content))
-        return CocoDataset(tmp_path / "set.json", tmp_path, training=False)
+        images = [listed(number, f"{number}.png", 40, 40) for number in (1, 2)]
+        write_grey_images(tmp_path, [image["file_name"] for image in images], (40, 40))
+        categories = [{"id": 1, "name": "a"}, {"id": 5, "name": "b"}]
+        return coco_dataset(tmp_path, images, annotations, categories, training=False)
     return build
-
-
-def square(left, top, side=10):
-    mask = np.zeros((40, 40), bool)
-    mask[top:top + side, left:left + side] = True
-    return mask
-
-
-def truth(mask, number=1, image_id=1, category_id=1, **more):
-    return {"id": number, "image_id": image_id, "category_id": category_id,
-            "segmentation": mask_to_rle(mask), **more}
 
 
 @both_evaluators
@@ -150,8 +129,8 @@ def hard_problem(tmp_path_factory):
         for _ in range(260 if number == 1 else 30):
             mask = masks[rng.integers(len(masks))] if masks else ellipse(rng, 240)
             mask = np.roll(mask, rng.integers(-4, 5, 2), (0, 1))
-            results.append(result(mask, number, rng.choice([3, 8, 20], p=[0.5, 0.4, 0.1]),
-                                  round(float(rng.random()), 2)))
+            results.append(result(mask, round(float(rng.random()), 2),
+                                  rng.choice([3, 8, 20], p=[0.5, 0.4, 0.1]), number))
     categories = [{"id": number, "name": f"kind {number}"} for number in (3, 8, 20)]
     for entry in annotations + results:
         entry["category_id"] = int(entry["category_id"])
@@ -206,7 +185,7 @@ def test_no_results_score_zero(dataset, evaluator, capsys):
 def test_half_of_the_objects_of_one_class(make, evaluator):
     """One of two found: recall 0.5 at precision 1, so 51 of the 101 recall steps are reached."""
     dataset = make([truth(square(2, 2), 1), truth(square(20, 20), 2)])
-    metrics = evaluate(dataset, [result(square(2, 2), 1, 1, 0.8)], ("segm",), evaluator)
+    metrics = evaluate(dataset, [result(square(2, 2), 0.8)], ("segm",), evaluator)
     assert metrics["segm_AP"] == pytest.approx(51 / 101)
     assert metrics["segm_per_class"] == {"a": pytest.approx(51 / 101), "b": -1.0}
     assert metrics["segm_APl"] == -1.0
@@ -215,7 +194,7 @@ def test_half_of_the_objects_of_one_class(make, evaluator):
 @both_evaluators
 def test_false_positives_on_images_without_truth_count(make, evaluator):
     dataset = make([truth(square(2, 2))])
-    good, bad = result(square(2, 2), 1, 1, 0.5), result(square(2, 2), 2, 1, 0.9)
+    good, bad = result(square(2, 2), 0.5), result(square(2, 2), 0.9, 1, 2)
     assert evaluate(dataset, [good], ("segm",), evaluator)["segm_AP"] == pytest.approx(1)
     assert evaluate(dataset, [good, bad], ("segm",), evaluator)["segm_AP"] == pytest.approx(0.5)
 
@@ -223,7 +202,7 @@ def test_false_positives_on_images_without_truth_count(make, evaluator):
 @both_evaluators
 def test_detections_within_a_crowd_are_ignored(make, evaluator):
     crowd = truth(square(15, 15, 20), 2, iscrowd=1)
-    results = [result(square(2, 2), 1, 1, 0.5), result(square(20, 20), 1, 1, 0.9)]
+    results = [result(square(2, 2), 0.5), result(square(20, 20), 0.9)]
     assert evaluate(make([truth(square(2, 2)), crowd]), results, ("segm",),
                     evaluator)["segm_AP"] == pytest.approx(1)
     assert evaluate(make([truth(square(2, 2))]), results, ("segm",),
@@ -265,7 +244,7 @@ def test_results_are_not_changed(dataset):
 def test_results_of_other_images_are_refused(make):
     dataset = make([truth(square(2, 2))])
     with pytest.raises(UserError, match="image id 3"):
-        evaluate(dataset, [result(square(2, 2), 3, 1, 0.9)])
+        evaluate(dataset, [result(square(2, 2), 0.9, 1, 3)])
 
 
 @both_evaluators

@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 
 from config import get_config
-from model.solov2 import build_solov2
+from tests.builders import finds_many, save_network
 from tools.inference.sources import find_images
 from tools.inference.writers.image_file import write_image
-from tools.weights.weights_file import meta_of, save_weights, to_arrays
 
 ROOT = Path(__file__).resolve().parent.parent
 CLASSES = ("circle", "triangle", "rectangle", "star", "ring", "cross")
@@ -24,13 +23,8 @@ CLASSES = ("circle", "triangle", "rectangle", "star", "ring", "cross")
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """Random quick-start weights that find many things."""
-    cfg = get_config("quickstart")
-    model = build_solov2(cfg)
-    bias = model.head.category_pred.bias
-    bias.set_value(bias + 3)
-    path = str(tmp_path_factory.mktemp("weights") / "random.pdparams")
-    save_weights(path, to_arrays(model.state_dict()), meta_of(cfg, CLASSES))
-    return path
+    return save_network(tmp_path_factory.mktemp("weights"), get_config("quickstart"), CLASSES,
+                        finds_many)
 
 
 @pytest.fixture

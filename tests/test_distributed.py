@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.test_training import make_trainer
+from tests.builders import make_trainer
 from tools.runtime import THREADS, available_cores
 from tools.training.run_state import find_checkpoint, load_checkpoint
 from tools.weights.weights_file import read_weights, to_arrays

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.test_training import make_trainer
+from tests.builders import make_trainer
 from tests.training_process import evaluate_as_in_train, train
 from tools.errors import UserError
 from tools.files import remove_leftovers

@@ -3,13 +3,10 @@ import importlib.util
 import threading
 
 import numpy as np
-import paddle
 import pytest
 
 from config import CONFIGS, get_config
-from model.solov2 import build_solov2
-from tests.conftest import TINY
-from tests.test_model import SLIM
+from tests.builders import SLIM, TINY, realistic
 from tools.errors import UserError
 from tools.export import cache
 from tools.inference import engine as engines
@@ -30,27 +27,6 @@ KINDS = [pytest.param(name, marks=pytest.mark.skipif(not installed(name), reason
     f"{' or '.join(NEEDS[name])} is not installed (requirements-engines.txt)")))
     for name in EXPORTED]
 SIZES = ((1, 3, 96, 160), (2, 3, 32, 64))                           # in turn, by one engine
-
-
-def realistic(cfg, seed=0):
-    """A network with statistics, offsets and norms that are not those of its initialisation.
-
-    Residual branches are damped: deep deformable networks are chaotic otherwise.
-    """
-    paddle.seed(seed)
-    rng, model = np.random.default_rng(seed), build_solov2(cfg)
-    for name, tensor in model.state_dict().items():
-        values = {"_variance": rng.uniform(0.5, 2, tensor.shape),
-                  "_mean": rng.normal(0, 0.3, tensor.shape),
-                  "norm.weight": rng.uniform(0.5, 1.5, tensor.shape),
-                  "norm.bias": rng.normal(0, 0.3, tensor.shape),
-                  "offset.weight": rng.normal(0, 0.003, tensor.shape),
-                  "offset.bias": rng.normal(0, 0.5, tensor.shape)}
-        value = next((value for end, value in values.items() if name.endswith(end)), None)
-        if value is not None:
-            damped = 0.2 if name.endswith(("conv3.norm.weight", "project.norm.weight")) else 1.0
-            tensor.set_value((damped * value).astype(np.float32))
-    return model
 
 
 @pytest.fixture(scope="module")

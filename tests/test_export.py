@@ -10,8 +10,8 @@ import paddle
 import pytest
 
 from config import get_config
-from tests.conftest import TINY
-from tests.test_engine import installed, realistic
+from tests.builders import TINY, realistic
+from tests.test_engine import installed
 from tools.data.transforms import pad_to_divisor
 from tools.errors import UserError
 from tools.export import __main__ as export

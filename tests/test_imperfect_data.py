@@ -1,5 +1,4 @@
 """What real data sets contain: each case is loaded, or skipped and counted with its name."""
-import json
 import shutil
 
 import cv2
@@ -10,10 +9,9 @@ from pycocotools import mask as coco_mask
 
 from config import get_config
 from model.solov2 import build_solov2
-from tests.conftest import TINY
-from tests.test_scripts import script
+from tests.builders import PLUM_AND_PEAR, TINY, coco_dataset, listed, script
 from tools.data import coco, coco_json
-from tools.data.coco import CocoDataset, spread
+from tools.data.coco import spread
 from tools.data.images import read_image
 from tools.data.segmentations import (
     DEGENERATE,
@@ -50,10 +48,6 @@ def note(number=1, image_id=1, category_id=3, segmentation=(SQUARE,), **more):
             "segmentation": segmentation, "iscrowd": 0, **more}
 
 
-def listed(number, name, height=20, width=30):
-    return {"id": number, "file_name": name, "height": height, "width": width}
-
-
 @pytest.fixture
 def make(tmp_path):
     """make(annotations, images) -> CocoDataset; three grey images of (20, 30) pixels are there."""
@@ -62,10 +56,7 @@ def make(tmp_path):
 
     def build(annotations, images=None, categories=None, **options):
         images = images or [listed(1, "a.png"), listed(2, "b.png"), listed(3, "c.png")]
-        categories = categories or [{"id": 7, "name": "pear"}, {"id": 3, "name": "plum"}]
-        (tmp_path / "set.json").write_text(json.dumps(
-            {"images": images, "annotations": annotations, "categories": categories}))
-        return CocoDataset(tmp_path / "set.json", tmp_path, **options)
+        return coco_dataset(tmp_path, images, annotations, categories or PLUM_AND_PEAR, **options)
     return build
 
 

@@ -6,10 +6,8 @@ import pytest
 from config import CONFIGS, config_class, get_config
 from model.layers import DeformConv, DropBlock, append_coordinates
 from model.solov2 import build_solov2
+from tests.builders import SLIM
 from tests.golden_data import golden
-
-SLIM = {"backbone_width": 16, "fpn_channels": 16, "head_channels": 16, "kernel_channels": 8,
-        "mask_channels": 8, "norm_groups": 4, "num_classes": 5}
 
 
 @pytest.mark.parametrize("name", CONFIGS)

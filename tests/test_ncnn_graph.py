@@ -6,7 +6,7 @@ import pytest
 from config import get_config
 from model.layers import append_coordinates
 from model.solov2 import build_solov2
-from tests.test_model import SLIM
+from tests.builders import SLIM
 from tools.export.ncnn_graph import NcnnGraph, save_network
 from tools.inference.engine import Dygraph, deviation
 from tools.inference.exported import Ncnn, coordinates

@@ -5,7 +5,7 @@ import pytest
 
 from config import get_config
 from model.solov2 import build_solov2
-from tests.conftest import TINY
+from tests.builders import TINY
 from tools.data.transforms import pad_to_divisor
 from tools.errors import UserError
 from tools.inference.predictor import Predictor

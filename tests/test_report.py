@@ -1,6 +1,5 @@
 """The report: mistakes counted by hand, one whole and self-contained page in every situation."""
 import base64
-import json
 import re
 from html.parser import HTMLParser
 
@@ -8,8 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from tools.data.coco import CocoDataset
-from tools.data.masks import mask_to_box, mask_to_rle, segmentation_to_rle
+from tests.builders import coco_dataset, listed, result, truth, write_grey_images
+from tests.builders import square as any_square
+from tools.data.masks import mask_to_rle, segmentation_to_rle
 from tools.errors import UserError
 from tools.evaluation import mistakes
 from tools.evaluation.charts import line_chart
@@ -21,37 +21,20 @@ FACTS = {"config": "tiny <b>", "date": "2026-01-01", "weights": "a.pdparams"}
 VOID_TAGS = ("meta", "img")
 
 
-def square(left, top, side=20, size=(60, 100)):
-    mask = np.zeros(size, bool)
-    mask[top:top + side, left:left + side] = True
-    return mask
-
-
-def result(mask, score, category_id=1, image_id=1):
-    x1, y1, x2, y2 = mask_to_box(mask).tolist()
-    return {"image_id": image_id, "category_id": category_id, "score": score,
-            "segmentation": mask_to_rle(mask), "bbox": [x1, y1, x2 - x1, y2 - y1]}
-
-
-def truth(mask, category_id=1, image_id=1, **more):
-    return {"image_id": image_id, "category_id": category_id, "segmentation": mask_to_rle(mask),
-            **more}
+def square(left, top, side=20):
+    return any_square(left, top, side, (60, 100))
 
 
 @pytest.fixture
 def make(tmp_path):
     """make(annotations, images, classes) -> a CocoDataset of grey images of 60 x 100 pixels."""
     def build(annotations, images=2, classes=("a", "b")):
-        for number in range(1, images + 1):
-            cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((60, 100, 3), 128, np.uint8))
-        content = {"images": [{"id": number, "file_name": f"{number}.png", "height": 60,
-                               "width": 100} for number in range(1, images + 1)],
-                   "annotations": [{"id": number, **annotation}
-                                   for number, annotation in enumerate(annotations, 1)],
-                   "categories": [{"id": number, "name": name}
-                                  for number, name in enumerate(classes, 1)]}
-        (tmp_path / "set.json").write_text(json.dumps(content))
-        return CocoDataset(tmp_path / "set.json", tmp_path, training=False)
+        images = [listed(number, f"{number}.png", 60, 100) for number in range(1, images + 1)]
+        write_grey_images(tmp_path, [image["file_name"] for image in images], (60, 100), 128)
+        annotations = [{**annotation, "id": number}
+                       for number, annotation in enumerate(annotations, 1)]
+        categories = [{"id": number, "name": name} for number, name in enumerate(classes, 1)]
+        return coco_dataset(tmp_path, images, annotations, categories, training=False)
     return build
 
 
@@ -59,8 +42,9 @@ ONE_OF_EACH = [result(square(1, 1), 0.9), result(square(1, 2), 0.8),       # cor
                result(square(40, 1), 0.7),                                 # class 2 is there
                result(square(13, 1), 0.6),                                 # IoU 0.25 with the first
                result(square(70, 30), 0.5), result(square(1, 35, 10), 0.4)]     # nothing, crowd
-OBJECTS = [truth(square(1, 1)), truth(square(40, 1), 2),
-           truth(square(0, 30, 30), iscrowd=1), truth(square(50, 10, 40), 2, 2)]
+OBJECTS = [truth(square(1, 1)), truth(square(40, 1), category_id=2),
+           truth(square(0, 30, 30), iscrowd=1),
+           truth(square(50, 10, 40), image_id=2, category_id=2)]
 
 
 def test_one_result_of_each_kind(make):

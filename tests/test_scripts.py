@@ -1,29 +1,16 @@
 """The scripts as a user runs them: train, stop, resume, evaluate; mistakes are one sentence."""
 import json
-import os
 import shutil
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from config import get_config
-from model.solov2 import build_solov2
-from tests.conftest import TINY
+from tests.builders import TINY, finds_many, save_network, script, tiny_config
 from tools.data.shapes import CLASS_NAMES
-from tools.weights.weights_file import meta_of, read_weights, save_weights, to_arrays
+from tools.weights.weights_file import read_weights
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def script(name, *arguments, code=0):
-    done = subprocess.run([sys.executable, str(ROOT / name), *map(str, arguments)], cwd=ROOT,
-                          capture_output=True, text=True, timeout=300,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +49,7 @@ def test_train_resume_evaluate(data, tmp_path):
 @pytest.fixture(scope="module")
 def weights(shapes_dir, tmp_path_factory):
     """Random weights of the tiny network that find many things."""
-    cfg = get_config("quickstart", **TINY)
-    model = build_solov2(cfg)
-    model.head.category_pred.bias.set_value(model.head.category_pred.bias + 3)
-    path = str(tmp_path_factory.mktemp("weights") / "random.pdparams")
-    save_weights(path, to_arrays(model.state_dict()), meta_of(cfg, CLASS_NAMES))
-    return path
+    return save_network(tmp_path_factory.mktemp("weights"), tiny_config(), CLASS_NAMES, finds_many)
 
 
 def test_results_for_the_server_despite_a_broken_image(data, weights, tmp_path, shapes_dir):

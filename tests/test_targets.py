@@ -3,15 +3,15 @@ import numpy as np
 import pytest
 
 from model.targets import build_targets, mass_centers, quarter_masks
+from tests.builders import square
 from tests.golden_data import golden, unpack
 
 GRIDS, RANGES = (40, 36, 24, 16, 12), ((1, 96), (48, 192), (96, 384), (192, 768), (384, 2048))
 
 
-def square(top, left, side, size=(64, 64)):
-    mask = np.zeros(size, bool)
-    mask[top:top + side, left:left + side] = True
-    return mask, np.float32([left, top, left + side, top + side])
+def boxed(top, left, side):
+    return (square(left, top, side, (64, 64)),
+            np.float32([left, top, left + side, top + side]))
 
 
 def batch_of(*squares, classes):
@@ -22,7 +22,7 @@ def batch_of(*squares, classes):
 def test_one_square_owns_the_cells_around_its_centre():
     # 64x64 image, grid 8: cells of 8 pixels; the centre (31.5, 31.5) lies in cell 3, the half
     # extent 0.5*32*0.2 = 3.2 pixels reaches 28.3..34.7, which are the cells 3 and 4.
-    targets = build_targets(batch_of(square(16, 16, 32), classes=[2]), (64, 64), (8,), ((1, 100),))
+    targets = build_targets(batch_of(boxed(16, 16, 32), classes=[2]), (64, 64), (8,), ((1, 100),))
     category = targets["category_targets"].reshape(8, 8)
     assert (category[3:5, 3:5] == 2).all() and (category >= 0).sum() == 4
     assert targets["cells"].tolist() == [27, 28, 35, 36]
@@ -32,13 +32,13 @@ def test_one_square_owns_the_cells_around_its_centre():
 
 
 def test_at_most_one_cell_away_from_the_centre():
-    targets = build_targets(batch_of(square(0, 0, 64), classes=[0]), (64, 64), (32,), ((1, 100),))
+    targets = build_targets(batch_of(boxed(0, 0, 64), classes=[0]), (64, 64), (32,), ((1, 100),))
     rows, columns = np.nonzero(targets["category_targets"].reshape(32, 32) >= 0)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (14, 16, 14, 16)
 
 
 def test_a_shared_cell_is_labelled_by_the_later_object_and_keeps_both_masks():
-    objects = batch_of(square(16, 16, 32), square(20, 20, 24), classes=[1, 4])
+    objects = batch_of(boxed(16, 16, 32), boxed(20, 20, 24), classes=[1, 4])
     targets = build_targets(objects, (64, 64), (8,), ((1, 99),))
     shared = targets["cells"] == 27
     assert targets["category_targets"][0, 27] == 4
@@ -46,7 +46,7 @@ def test_a_shared_cell_is_labelled_by_the_later_object_and_keeps_both_masks():
 
 
 def test_scale_ranges_choose_the_levels():
-    objects = batch_of(square(16, 16, 32), classes=[0])
+    objects = batch_of(boxed(16, 16, 32), classes=[0])
     category = build_targets(objects, (64, 64), (8, 4), ((1, 31), (32, 64)))["category_targets"]
     assert (category[0, :64] == -1).all() and (category[0, 64:] == 0).any()
 

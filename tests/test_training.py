@@ -9,12 +9,11 @@ import pytest
 
 from config import get_config
 from model.solov2 import build_solov2
-from tests.conftest import TINY
+from tests.builders import TINY, make_trainer
 from tools.data.loader import train_loader
 from tools.data.splits import open_dataset
 from tools.errors import UserError
 from tools.training.gradients import add_gradients
-from tools.training.loop import Trainer
 from tools.training.optimizer import (
     build_optimizer,
     learning_rate_at,
@@ -30,14 +29,6 @@ from tools.weights.weights_file import (
     save_weights,
     to_arrays,
 )
-
-
-def make_trainer(cfg, num_steps, make_batches=None):
-    paddle.seed(cfg.seed)
-    dataset = open_dataset(cfg, "train")
-    model = build_solov2(cfg)
-    return Trainer(cfg, model, build_optimizer(cfg, model), dataset.class_names, num_steps,
-                   make_batches or (lambda first, end: train_loader(dataset, cfg, first, end)))
 
 
 def test_learning_rate_table():

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import time
 
-from tests.test_training import make_trainer
+from tests.builders import make_trainer
 from tools import files
 from tools.data.splits import open_dataset
 from tools.evaluation.evaluate import evaluate_model
