@@ -9,7 +9,6 @@ from pathlib import Path  # noqa: E402
 
 from config import config_name, get_config, list_configs  # noqa: E402
 from convert.converter import convert, expected_misfit  # noqa: E402
-from convert.download import download  # noqa: E402
 from convert.export import SUFFIXES, export  # noqa: E402
 from convert.families import BY_NAME, FAMILIES  # noqa: E402
 from convert.published import published_for, table  # noqa: E402
@@ -17,6 +16,7 @@ from convert.readers import read_checkpoint  # noqa: E402
 from convert.rename import ConversionError  # noqa: E402
 from convert.report import input_text  # noqa: E402
 from tools.cli import add_version, run  # noqa: E402
+from tools.download import download  # noqa: E402
 from tools.errors import UserError  # noqa: E402
 from tools.weights.weights_file import save_weights  # noqa: E402
 
@@ -89,7 +89,12 @@ def fetch(args):
     path = f"weights/published/{file.file}"
     if not Path(path).exists():
         print(f"fetching {file.address}")
-        download(file.address, path, args.sha256 or file.sha256)
+        try:
+            found = download(file.address, path, args.sha256 or file.sha256)
+        except UserError as error:
+            raise ConversionError(f"{error}; with a copy from elsewhere: "
+                                  "python -m convert FILE") from None
+        print(f"fetched: {path}, sha256 {found}")
     args.family = args.family or file.family
     return path
 
