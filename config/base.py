@@ -126,6 +126,9 @@ class Base:
     grad_clip_norm = 0.0           # global norm; 0: off
     amp = False                    # float16 where it is safe (Paddle's O1), on GPUs only
     ema_decay = 0.0                # 0: off; evaluation and weights then use the averaged weights
+    # What the average is divided by: "sum" of its weights, or "last": 1 - (last decay) ** updates,
+    # PaddleDetection's, for its recipes.
+    ema_correction = "sum"
     seed = 1
 
     # -- records -----------------------------------------------------------------------------------

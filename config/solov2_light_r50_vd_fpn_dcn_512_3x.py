@@ -31,3 +31,4 @@ class Config(Base):
     double_rate_biases = ("fpn", "head_dcn")
     lr_milestones = (24, 32)       # 180000 and 240000 of 270000 iterations
     ema_decay = 0.9998
+    ema_correction = "last"

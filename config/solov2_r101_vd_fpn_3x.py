@@ -23,3 +23,4 @@ class Config(Base):
     lr_milestones = (24, 33)
     warmup_steps = 2000
     ema_decay = 0.9998
+    ema_correction = "last"

@@ -8,7 +8,9 @@ class Config(LightVd):
 
     Config 2 with deformable convolutions in the mask branch too, a bias in those of the heads, the
     stem and res2 frozen (their running statistics move all the same), and the scale ranges of the
-    large models.  Weights: PaddleDetection solov2_r50_enhance_coco.  python eval.py --config=14
+    large models.  On several GPUs the norms of the backbone are synchronised, as in release 2.2,
+    which published the weights (2.7.1 has plain BatchNorms there).
+    Weights: PaddleDetection solov2_r50_enhance_coco.  python eval.py --config=14
     """
 
     mask_dcn = 2

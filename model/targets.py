@@ -130,12 +130,14 @@ def mass_centers(masks):
 def quarter_masks(masks, padded_size):
     """bool [I, h, w] -> uint8 [I, H/4, W/4], at the top left of the padded canvas.
 
-    cv2's bilinear resize by 1/4 of 0/1 pixels, rounded.
+    cv2's bilinear resize by 1/4 of 0/1 pixels, rounded.  PaddleDetection resizes the masks that it
+    has padded with the batch; zeros up to a multiple of 4 are enough to give the same pixels.
     """
     canvas = np.zeros((len(masks), padded_size[0] // 4, padded_size[1] // 4), np.uint8)
-    for target, mask in zip(canvas, masks, strict=True):
-        if min(mask.shape) > 2:                                  # cv2 cannot make an empty image
-            small = cv2.resize(mask.astype(np.uint8), None, fx=0.25, fy=0.25,
-                               interpolation=cv2.INTER_LINEAR)
-            target[:small.shape[0], :small.shape[1]] = small
+    height, width = masks.shape[1:]
+    for target, mask in zip(canvas, np.ascontiguousarray(masks).view(np.uint8), strict=True):
+        pixels = cv2.copyMakeBorder(mask, 0, -height % 4, 0, -width % 4,
+                                    cv2.BORDER_CONSTANT, value=0)
+        small = cv2.resize(pixels, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_LINEAR)
+        target[:small.shape[0], :small.shape[1]] = small
     return canvas

@@ -13,11 +13,9 @@ import paddle
 from config import get_config
 from model.solov2 import build_solov2
 from tools.data.coco import CocoDataset
-from tools.data.loader import train_loader
 from tools.data.masks import mask_to_box, mask_to_rle
 from tools.data.splits import open_dataset
-from tools.training.loop import Trainer
-from tools.training.optimizer import build_optimizer
+from tools.training.start import start_training
 from tools.weights.weights_file import meta_of, save_weights, to_arrays
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -114,11 +112,8 @@ def realistic(cfg, seed=0):
 
 def make_trainer(cfg, num_steps, make_batches=None):
     """A Trainer before its first step."""
-    paddle.seed(cfg.seed)
-    dataset = open_dataset(cfg, "train")
-    model = build_solov2(cfg)
-    return Trainer(cfg, model, build_optimizer(cfg, model), dataset.class_names, num_steps,
-                   make_batches or (lambda first, end: train_loader(dataset, cfg, first, end)))
+    return start_training(cfg, open_dataset(cfg, "train"), num_steps=num_steps,
+                          make_batches=make_batches)
 
 
 def tiny_config(**changed):

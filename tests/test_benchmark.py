@@ -8,11 +8,13 @@ import pytest
 from config import get_config
 from model.decode import Decoder
 from model.instances import Instances
+from tests.builders import TINY
 from tools.benchmark import infer
 from tools.benchmark.agreement import match
 from tools.benchmark.synthetic import disks
-from tools.benchmark.train_step import sgemm_rate
+from tools.benchmark.train_step import LOADER_PARTS, STEP_PARTS, sgemm_rate, time_steps
 from tools.errors import UserError
+from tools.training.loop import Trainer
 
 SMALL = ["--engine", "dygraph", "--runs", "1", "--size", "64", "96",
          "-o", "test_short_side=64", "test_max_side=96"]
@@ -83,6 +85,22 @@ def test_unknown_benchmark():
     from tools.benchmark.__main__ import main
     with pytest.raises(UserError, match="no benchmark 'trian'"):
         main(["trian"])
+
+
+def test_the_step_is_that_of_a_run(monkeypatch):
+    """With the parts, the average and the clipping of the config; not a copy of its own."""
+    calls, real = [], Trainer.train_step
+
+    def counted(trainer, batch):
+        calls.append((trainer.cfg.accumulate_steps, trainer.ema is not None))
+        return real(trainer, batch)
+
+    monkeypatch.setattr(Trainer, "train_step", counted)
+    cfg = get_config("quickstart", **TINY, accumulate_steps=2, ema_decay=0.9)
+    times, operations = time_steps(cfg, 2, (64, 64), 2, 3)
+    assert calls == [(2, True)] * 4 and list(times) == [*LOADER_PARTS, *STEP_PARTS, "step"]
+    assert all(len(seconds) == 2 and min(seconds) > 0 for seconds in times.values())
+    assert operations["backward"] > operations["forward"] > 0
 
 
 def test_sgemm_rate_is_plausible():

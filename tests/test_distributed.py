@@ -13,7 +13,7 @@ import pytest
 
 from tests.builders import make_trainer
 from tools.runtime import THREADS, available_cores
-from tools.training.run_state import find_checkpoint, load_checkpoint
+from tools.training.start import resume_training
 from tools.weights.weights_file import read_weights, to_arrays
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -127,7 +127,7 @@ def test_sigterm_saves_and_ends(tiny_cfg, tmp_path, processes):
     texts = [path.read_text() for path in (log.glob("workerlog.*") if processes == 2 else
                                            [tmp_path / "out"])]
     resumed = make_trainer(cfg, 100_000)
-    load_checkpoint(resumed, find_checkpoint(cfg.run_dir, "auto"))
+    resume_training(resumed)
     assert resumed.step >= 2 and len(texts) == processes and (processes == 2 or code == 143)
     text = "".join(texts)
     assert f"ended by SIGTERM after step {resumed.step};" in text and "Traceback" not in text

@@ -19,10 +19,10 @@ from tools.training.run_log import RunLog, read_log
 from tools.training.run_state import (
     checkpoint_paths,
     find_checkpoint,
-    load_checkpoint,
     open_run,
     read_checkpoint,
 )
+from tools.training.start import resume_training
 from tools.weights.weights_file import read_weights
 
 KILLS, KILLS_IN_A_SAVE = 22, 10
@@ -58,7 +58,7 @@ def test_resume_passes_over_broken_checkpoints(finished_run, capsys, kind):
     for path in paths[1:]:
         damage(path, kind)
     trainer = make_trainer(finished_run, 6)
-    load_checkpoint(trainer, find_checkpoint(finished_run.run_dir, "auto"))
+    resume_training(trainer)
     said = capsys.readouterr().out
     assert trainer.step == 2 and said.count("passed over: ") == 2
     assert all(path in said for path in paths[1:]) and paths[0] not in said
@@ -76,7 +76,7 @@ def test_resume_from_any_checkpoint_ends_in_the_same_bytes(tiny_cfg):
     whole, paths = content(cfg.run_dir), checkpoint_paths(cfg.run_dir)
     for path in paths[:-1]:
         trainer = make_trainer(cfg, NUM_STEPS)
-        load_checkpoint(trainer, path)
+        resume_training(trainer, path)
         os.remove(f"{cfg.run_dir}/last.pdparams")
         evaluate_as_in_train(trainer)
         trainer.run()
@@ -99,7 +99,7 @@ def test_a_broken_later_checkpoint_never_outlives_the_whole_one(finished_run):
     cfg = finished_run.replace(keep_checkpoints=1, checkpoint_every=3)
     damage(checkpoint_paths(cfg.run_dir)[2], "cut")
     trainer = make_trainer(cfg, 6)
-    load_checkpoint(trainer, find_checkpoint(cfg.run_dir, "auto"))
+    resume_training(trainer)
     batches = trainer.make_batches
 
     def two_steps(first, end):

@@ -1,6 +1,7 @@
 """The moving average against its definition."""
 import numpy as np
 import paddle
+import pytest
 
 from tools.training.ema import ExponentialMovingAverage
 
@@ -56,3 +57,22 @@ def test_it_follows_weights_that_are_loaded_and_trained():
     for name, tensor in model.state_dict().items():
         np.testing.assert_array_equal(ema.weights()[name].numpy(), tensor.numpy(), err_msg=name)
     assert not np.array_equal(ema.weights()["0.weight"].numpy(), np.full((2, 2), 3, np.float32))
+
+
+def test_the_correction_of_paddledetection():
+    """Ours and its divisor by hand, and the figures that the docstring states."""
+    model = paddle.nn.Linear(1, 1)
+    for correction, divisor in (("sum", 1 - 0.1 * 2 / 11), ("last", 1 - (2 / 11) ** 2)):
+        ema = ExponentialMovingAverage(model, 0.9998, correction)
+        model.weight.set_value(np.float32([[1.0]]))
+        ema.update()
+        ema.update()
+        found = float(ema.weights()["weight"][0, 0])
+        assert found == pytest.approx((1 - 0.1 * 2 / 11) / divisor, rel=1e-6)
+    missing, larger = 1.0, {}
+    for t in range(45000):
+        decay = min(0.9998, (1 + t) / (10 + t))
+        missing *= decay
+        larger[t + 1] = (1 - missing) / (1 - decay ** (t + 1)) - 1
+    assert larger[20] == pytest.approx(6e-4, rel=0.05)
+    assert all(1.2e-4 < larger[t] < 1.35e-4 for t in range(1000, 45001, 1000))

@@ -1,4 +1,5 @@
 """Targets against hand-counted cells and against what PaddleDetection made of the same objects."""
+import cv2
 import numpy as np
 import pytest
 
@@ -68,6 +69,36 @@ def test_centres_and_quarter_masks_by_hand():
     assert (y[0], x[0], area.tolist()) == (2, 4, [2, 0])
     mask[1, :4, 4:] = True
     assert quarter_masks(mask, (32, 32))[1].nonzero()[0].tolist() == [0]
+
+
+def padded_resize(mask, size):
+    """PaddleDetection's: the mask on the canvas of the batch, resized there."""
+    canvas = np.zeros(size, np.uint8)
+    canvas[:mask.shape[0], :mask.shape[1]] = mask
+    return cv2.resize(canvas, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_LINEAR)
+
+
+def counted(mask, size):
+    """Pixel by pixel: a quarter pixel is 1 where two of the middle four of its 16 are."""
+    small = np.zeros((size[0] // 4, size[1] // 4), np.uint8)
+    for row, column in np.ndindex(*small.shape):
+        small[row, column] = mask[4 * row + 1:4 * row + 3, 4 * column + 1:4 * column + 3].sum() >= 2
+    return small
+
+
+@pytest.mark.parametrize("remainders", [(2, 2), (2, 0), (0, 2), (1, 3), (3, 2), (0, 0)])
+def test_quarter_masks_are_those_of_the_padded_mask(remainders):
+    """Also where a side is 2 modulo 4 and the mask reaches that border; 226 pixels lost a row."""
+    rng = np.random.default_rng(remainders)
+    for _ in range(60):
+        height, width = 4 * rng.integers(1, 16, 2) + remainders
+        masks = rng.random((2, height, width)) < rng.uniform(0.2, 1.0)
+        size = -(-height // 32) * 32, -(-width // 32) * 32
+        for mask, small in zip(masks, quarter_masks(masks, size), strict=True):
+            np.testing.assert_array_equal(small, padded_resize(mask, size))
+            np.testing.assert_array_equal(small, counted(mask, size))
+    edge = quarter_masks(np.ones((1, 226, 342), bool), (256, 352))[0]
+    assert edge[56].tolist() == [1] * 85 + [0] * 3 and edge[:57, 85].tolist() == [1] * 56 + [0]
 
 
 @pytest.mark.parametrize("name", ["train__paddledet2__solov2_r50_fpn_3x_coco",

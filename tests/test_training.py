@@ -20,7 +20,8 @@ from tools.training.optimizer import (
     norm_parameter_names,
     schedule_steps,
 )
-from tools.training.run_state import checkpoint_paths, find_checkpoint, load_checkpoint
+from tools.training.run_state import checkpoint_paths, find_checkpoint
+from tools.training.start import resume_training
 from tools.weights.weights_file import (
     load_pretrained,
     load_weights,
@@ -99,7 +100,7 @@ def test_resume_equals_uninterrupted(tiny_cfg, ema_decay):
         part.run()
     resumed = make_trainer(part_cfg.replace(), 6)
     paddle.seed(999)                                       # whatever the new process drew before
-    load_checkpoint(resumed, find_checkpoint(part_cfg.run_dir, "auto"))
+    resume_training(resumed)
     assert resumed.step == 2
     resumed.run()
     for name, tensor in resumed.model.state_dict().items():
@@ -114,7 +115,7 @@ def test_resume_refuses_another_run(tiny_cfg):
     trainer = make_trainer(tiny_cfg, 2)
     trainer.run()
     with pytest.raises(UserError, match="num_steps 2 in the checkpoint, 9 now"):
-        load_checkpoint(make_trainer(tiny_cfg, 9), find_checkpoint(tiny_cfg.run_dir, "auto"))
+        resume_training(make_trainer(tiny_cfg, 9))
     with pytest.raises(UserError, match="nothing to resume"):
         find_checkpoint(tiny_cfg.run_dir + "/none", "auto")
 
@@ -221,7 +222,7 @@ def test_sigterm_saves_after_the_step(tiny_cfg):
     trainer.run()
     assert trainer.step == 3 and signal.getsignal(signal.SIGTERM) is handler
     resumed = make_trainer(tiny_cfg, 10, batches)
-    load_checkpoint(resumed, find_checkpoint(tiny_cfg.run_dir, "auto"))
+    resume_training(resumed)
     assert resumed.step == 3
     assert not os.path.exists(f"{tiny_cfg.run_dir}/last.pdparams")
 

@@ -8,7 +8,8 @@ from tests.builders import make_trainer
 from tools import files
 from tools.data.splits import open_dataset
 from tools.evaluation.evaluate import evaluate_model
-from tools.training.run_state import checkpoint_paths, find_checkpoint, load_checkpoint
+from tools.training.run_state import checkpoint_paths
+from tools.training.start import resume_training
 
 
 class SlowFile:
@@ -57,7 +58,7 @@ def train(cfg, num_steps, pause=0.0):
     trainer = make_trainer(cfg, num_steps)
     evaluate_as_in_train(trainer)
     if checkpoint_paths(cfg.run_dir):
-        load_checkpoint(trainer, find_checkpoint(cfg.run_dir, "auto"))
+        resume_training(trainer)
     if pause:
         slow_down(pause)
     trainer.run()

@@ -4,8 +4,8 @@
         -o train_json=my/train.json train_images=my/images batch_size=4 pretrained=backbone.pdparams
 
 This is training by train.py's loop, from one start (`pretrained`, the rest drawn with `seed`), in
-one order of the data, with a log line per step, warm-up but no decay of the rate.  Most configs
-freeze the norms of a pretrained backbone; without one they learn little, unless with
+one order of the data, with a log line per step and a warm-up; the rate decays at --milestones only.
+Most configs freeze the norms of a pretrained backbone; without one they learn little, unless with
 frozen_stages=0 freeze_norm_statistics=false freeze_norm_affine=false.  --dump writes what the other
 implementation needs to do the same, O objects in N images of one batch:
 
@@ -17,27 +17,28 @@ implementation needs to do the same, O objects in N images of one batch:
                            resized_sizes [N, 2], the image without its padding; file_names
     settings.json          every setting
 
-The log of the run has the loss and the learning rate of each step.  A log of the other
-implementation with lines {"step": 1, "loss": ...} is drawn over it by python -m tools.plot_log.
+The log of the run has the loss and the learning rate of each step, gradient_norms.jsonl beside it
+the norm of the gradients, of the whole and of each parameter (before clipping and decay).  A log of
+the other implementation with lines {"step": 1, "loss": ...} is drawn over it by
+python -m tools.plot_log.
 """
 from tools.runtime import configure, describe, resolve_device
 
 configure()
 
+import json
 import os
 
 import numpy as np
 import paddle
 
-from model.solov2 import build_solov2
-from tools.cli import TERMINATED, build_parser, load_config, run
+from tools.cli import TERMINATED, build_parser, load_config, positive_int, run
 from tools.data.loader import ItemStream, TrainingSamples, train_loader
 from tools.data.splits import open_dataset
 from tools.errors import UserError
 from tools.files import atomic_file, write_json
-from tools.training.loop import Trainer
-from tools.training.optimizer import build_optimizer
-from tools.weights.weights_file import load_pretrained, meta_of, save_weights, to_arrays
+from tools.training.start import start_training
+from tools.weights.weights_file import meta_of, save_weights, to_arrays
 
 
 def write_arrays(path, arrays):
@@ -58,7 +59,10 @@ def batch_arrays(batch, samples):
 
 
 def dumped_batches(dataset, cfg, folder, first, end):
-    """The batches of the loader, each written to `folder` when it is asked for."""
+    """The batches of the loader, each written to `folder`, if any, when it is asked for."""
+    if not folder:
+        yield from train_loader(dataset, cfg, first, end)
+        return
     samples, stream = TrainingSamples(dataset, cfg), ItemStream(len(dataset), cfg, first, end)
     batches = train_loader(dataset, cfg, first, end)
     for step, (batch, items) in enumerate(zip(batches, stream, strict=True), first):
@@ -67,9 +71,36 @@ def dumped_batches(dataset, cfg, folder, first, end):
         yield batch
 
 
+def write_gradient_norms(trainer):
+    """Let a trainer write the norm of the gradients of each step, as a line of json."""
+    path = f"{trainer.cfg.run_dir}/gradient_norms.jsonl"
+
+    def after(part):
+        if part != "exchange":
+            return
+        norms = {name: float(parameter.grad.norm()) for name, parameter
+                 in trainer.model.named_parameters() if parameter.grad is not None}
+        whole = sum(norm ** 2 for norm in norms.values()) ** 0.5
+        os.makedirs(trainer.cfg.run_dir, exist_ok=True)
+        with open(path, "a" if trainer.step else "w", encoding="utf-8") as file:
+            file.write(json.dumps({"step": trainer.step + 1, "gradient_norm": whole,
+                                   "parameters": norms}) + "\n")
+
+    trainer.after = after
+
+
+def write_start(folder, trainer):
+    arrays = to_arrays(trainer.model.state_dict())
+    write_arrays(f"{folder}/start.npz", arrays)
+    save_weights(f"{folder}/start.pdparams", arrays, meta_of(trainer.cfg, trainer.class_names))
+    write_json(f"{folder}/settings.json", trainer.cfg.as_dict(), indent=1)
+
+
 def parse_args(argv=None):
     parser = build_parser(__doc__)
-    parser.add_argument("--steps", type=int, default=50, help="default: %(default)s")
+    parser.add_argument("--steps", type=positive_int, default=50, help="default: %(default)s")
+    parser.add_argument("--milestones", type=positive_int, nargs="+", default=(), metavar="STEP",
+                        help="steps from which on the rate is lr_decay times as high")
     parser.add_argument("--dump", metavar="FOLDER", help="where to write the start and the batches")
     return parser.parse_args(argv)
 
@@ -77,20 +108,23 @@ def parse_args(argv=None):
 def main(argv=None):
     args = parse_args(argv)
     cfg = load_config(args)
-    if args.steps < 1:
-        raise UserError(f"--steps {args.steps}: expected at least 1")
     if args.dump and os.path.isdir(args.dump) and os.listdir(args.dump):
         raise UserError(f"'{args.dump}' is not empty; --dump needs a folder of its own")
     device = resolve_device(args.device)
     paddle.set_device(device)
     print(describe(device))
     dataset = open_dataset(cfg, "train")
-    cfg = cfg.replace(num_classes=dataset.num_classes, max_steps=args.steps, lr_milestones=(),
-                      log_every=1, eval_every=0)
+    milestones = tuple(step * cfg.epochs / args.steps for step in args.milestones)
+    cfg = cfg.replace(max_steps=args.steps, lr_milestones=milestones, log_every=1, eval_every=0)
     if cfg.drop_block:
         print("note: DropBlock draws at random what another implementation cannot repeat; "
               "-o drop_block=false")
-    trainer = start_trainer(cfg, dataset, args.dump)
+    trainer = start_training(
+        cfg, dataset, make_batches=lambda first, end: dumped_batches(dataset, cfg, args.dump,
+                                                                     first, end))
+    write_gradient_norms(trainer)
+    if args.dump:
+        write_start(args.dump, trainer)
     trainer.run()
     if trainer.step < args.steps:
         print(f"ended by SIGTERM after step {trainer.step}")
@@ -98,31 +132,9 @@ def main(argv=None):
     if args.dump:
         write_arrays(f"{args.dump}/end.npz", to_arrays(trainer.model.state_dict()))
         print(f"written: {args.dump}, start and end weights and {args.steps} batches")
-    print(f"losses of {args.steps} steps: {cfg.run_dir}/log.jsonl")
+    print(f"losses of {args.steps} steps: {cfg.run_dir}/log.jsonl, "
+          f"gradient norms: {cfg.run_dir}/gradient_norms.jsonl")
     return 0
-
-
-def start_trainer(cfg, dataset, folder):
-    """A Trainer before its first step; writes the start, and later the batches, to `folder`."""
-    paddle.seed(cfg.seed)
-    model = build_solov2(cfg)
-    if cfg.pretrained:
-        misfit = load_pretrained(model, cfg.pretrained)
-        print(f"start: {cfg.pretrained}, {len(misfit)} tensors drawn with seed {cfg.seed}")
-    else:
-        print(f"start: all weights drawn with seed {cfg.seed}")
-
-    def make_batches(first, end):
-        return (dumped_batches(dataset, cfg, folder, first, end) if folder
-                else train_loader(dataset, cfg, first, end))
-
-    if folder:
-        arrays = to_arrays(model.state_dict())
-        write_arrays(f"{folder}/start.npz", arrays)
-        save_weights(f"{folder}/start.pdparams", arrays, meta_of(cfg, dataset.class_names))
-        write_json(f"{folder}/settings.json", cfg.as_dict(), indent=1)
-    return Trainer(cfg, model, build_optimizer(cfg, model), dataset.class_names, cfg.max_steps,
-                   make_batches)
 
 
 if __name__ == "__main__":

@@ -3,19 +3,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import paddle
 import paddle.nn as nn
 
 from model.layers import DeformConv
-from model.losses import solov2_loss
-from model.solov2 import build_solov2
-from model.targets import build_targets
 from tools.data.augment import train_transforms
-from tools.data.transforms import pad_to_divisor
-from tools.distributed import all_reduce_gradients
+from tools.data.loader import Collate, as_tensors
 from tools.runtime import available_cores, synchronize
-from tools.training.gradients import TARGET_TENSORS
-from tools.training.optimizer import build_optimizer
+from tools.training.start import start_training
 
 LOADER_PARTS = ("data", "targets")     # in training, the reader processes do these meanwhile
 STEP_PARTS = ("forward", "loss", "backward", "exchange", "update")
@@ -36,50 +30,36 @@ def random_sample(rng, size, count):
 
 
 class TrainStep:
-    """A model, its optimizer and a batch of noise of `size` that it can be trained on.
+    """A run's own step (Trainer.train_step) on a batch of noise of `size`, part by part.
 
     The images are read at 4/5 of that size and enlarged.
     """
 
     def __init__(self, cfg, batch_size, size, objects_per_image):
-        self.cfg = cfg.replace(train_short_sides=(min(size),), train_max_side=max(size))
-        self.rng, self.transform = np.random.default_rng(0), train_transforms(self.cfg)
+        cfg = cfg.replace(train_short_sides=(min(size),), train_max_side=max(size))
+        self.rng, self.transform = np.random.default_rng(0), train_transforms(cfg)
         source = [side * 4 // 5 for side in size]
         self.samples = [random_sample(self.rng, source, objects_per_image)
                         for _ in range(batch_size)]
-        paddle.seed(0)
-        self.model = build_solov2(cfg)
+        self.collate = Collate(cfg)
+        self.trainer = start_training(cfg, num_steps=1, make_batches=lambda first, end: (),
+                                      say=lambda text: None)
+        self.model = self.trainer.model
         self.model.train()
-        self.optimizer = build_optimizer(cfg, self.model)
-        self.optimizer.set_lr(1e-6)
 
     def run(self):
-        """{part: seconds} of one step."""
-        clock, cfg = Clock(), self.cfg
+        """{part: seconds} of one step; its rate is that of step 0, the start of the warm-up."""
+        clock = Clock()
         samples = [self.transform(sample, self.rng) for sample in self.samples]
-        images = pad_to_divisor([s["image"].transpose(2, 0, 1) for s in samples], cfg.size_divisor)
+        samples = [{**sample, "broken": (), "image_id": 0, "file_name": "noise"}
+                   for sample in samples]
         clock.mark("data")
-        objects = [(s["masks"], s["boxes"], s["class_indices"]) for s in samples]
-        targets = build_targets(objects, images.shape[2:], cfg.num_grids, cfg.scale_ranges,
-                                cfg.center_region)
+        batch = self.collate(samples)
         clock.mark("targets")
-        rows = np.bincount(targets["object_images"][targets["cell_masks"]],
-                           minlength=len(samples)).tolist()
-        tensors = {key: paddle.to_tensor(targets[key]) for key in TARGET_TENSORS}
-        images = paddle.to_tensor(images)
+        batch = as_tensors(batch)
         clock.restart()
-        outputs = self.model(images)
-        clock.mark("forward")
-        losses = solov2_loss(outputs, tensors, rows)
-        loss = losses["mask"] + losses["category"]
-        clock.mark("loss")
-        loss.backward()
-        clock.mark("backward")
-        all_reduce_gradients(self.model.parameters())
-        clock.mark("exchange")
-        self.optimizer.step()
-        self.optimizer.clear_grad()
-        clock.mark("update")
+        self.trainer.after = clock.mark
+        self.trainer.train_step(batch)
         return clock.seconds
 
 
@@ -97,7 +77,8 @@ class Clock:
     def mark(self, part):
         synchronize()
         now = time.perf_counter()
-        self.seconds[part], self.last = now - self.last, now
+        self.seconds[part] = self.seconds.get(part, 0.0) + now - self.last
+        self.last = now
 
 
 def time_steps(cfg, batch_size, size, steps, objects_per_image=8):

@@ -148,16 +148,12 @@ class TrainLoader:
             if "empty" not in batch:
                 raise UserError(f"{message}; it is one of {READ_ATTEMPTS} broken images in a row: "
                                 "look at all of them with python -m tools.check_dataset")
-            for name, (shape, dtype) in batch.pop("empty").items():
-                batch[name] = paddle.empty(shape, dtype)
-            yield batch
+            yield as_tensors(batch)
 
     def from_here(self):
         """The batches read in this process (Paddle's way waits for ever where reading fails)."""
         for items in self.sampler:
-            batch = self.collate([self.samples[item] for item in items])
-            yield {name: paddle.to_tensor(value) if isinstance(value, np.ndarray) else value
-                   for name, value in batch.items()}
+            yield self.collate([self.samples[item] for item in items])
 
     def from_workers(self):
         """The batches that the reader processes send."""
@@ -177,6 +173,15 @@ class TrainLoader:
                                 "error printed above, or, if there is none, for lack of memory "
                                 "(then lower num_workers or batch_size)") from error
             yield batch
+
+
+def as_tensors(batch):
+    """A batch of `Collate` with paddle tensors for its arrays."""
+    tensors = {name: paddle.to_tensor(value) if isinstance(value, np.ndarray) else value
+               for name, value in batch.items() if name not in ("empty", "broken")}
+    for name, (shape, dtype) in batch["empty"].items():
+        tensors[name] = paddle.empty(shape, dtype)
+    return tensors
 
 
 def train_loader(dataset, cfg, start_step, num_steps, rank=0, world_size=1):

@@ -7,10 +7,11 @@ from tools.distributed import all_reduce, all_reduce_gradients, get_world_size
 TARGET_TENSORS = ("category_targets", "cells", "cell_masks", "object_masks")
 
 
-def add_gradients(cfg, model, scaler, batch):
+def add_gradients(cfg, model, scaler, batch, after=lambda part: None):
     """Leave the gradients of a step, over all processes, in the parameters.
 
     batch: this process's share of the images of the step, as the loader makes it.
+    after: called with "forward", "loss", "backward" and "exchange" when that part is over.
     Returns what this share adds to the losses of the step, float32 [mask, category].  The
     gradients are multiplied by the scale of `scaler`.
     """
@@ -23,12 +24,16 @@ def add_gradients(cfg, model, scaler, batch):
     for part in split_batch(batch, cfg.accumulate_steps):
         with paddle.amp.auto_cast(enable=cfg.amp):
             outputs = model(part["images"])
+        after("forward")
         losses = solov2_loss(outputs, part, part["rows_per_image"], cfg.mask_loss_weight,
                              cfg.focal_alpha, cfg.focal_gamma, counts)
         losses = share * paddle.stack([losses[key].reshape([]) for key in ("mask", "category")])
+        after("loss")
         scaler.scale(losses.sum()).backward()
         step_losses += losses.detach()
+        after("backward")
     all_reduce_gradients(model.parameters())
+    after("exchange")
     return step_losses
 
 

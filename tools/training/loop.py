@@ -22,11 +22,13 @@ from tools.distributed import (
     together,
 )
 from tools.errors import UserError
+from tools.training.changes import changed_settings, refusals
 from tools.training.ema import ExponentialMovingAverage
 from tools.training.gradients import add_gradients
-from tools.training.optimizer import learning_rate_at
+from tools.training.optimizer import learning_rate_at, load_optimizer_state, optimizer_state
+from tools.training.progress import Window, line_of
 from tools.training.run_state import open_run, prune_checkpoints, save_checkpoint
-from tools.weights.weights_file import meta_of, save_weights, to_arrays
+from tools.weights.weights_file import load_arrays, meta_of, save_weights, to_arrays
 
 
 class Trainer:
@@ -39,11 +41,12 @@ class Trainer:
     def __init__(self, cfg, model, optimizer, class_names, num_steps, make_batches, evaluate=None):
         self.cfg, self.model, self.optimizer, self.class_names = cfg, model, optimizer, class_names
         self.num_steps, self.make_batches, self.evaluate = num_steps, make_batches, evaluate
-        self.ema = ExponentialMovingAverage(model, cfg.ema_decay) if cfg.ema_decay else None
+        self.ema = moving_average(cfg, model)
         self.scaler = paddle.amp.GradScaler(enable=cfg.amp)     # without amp it does nothing
         self.step, self.best_ap, self.window = 0, -1.0, Window()
         self.signalled = False             # SIGTERM came to this process
         self.terminated = False            # ... or to another one, and all know
+        self.after = ignore                # called with the name of each part of a step, when over
         check_settings(cfg)
 
     def run(self):
@@ -96,7 +99,7 @@ class Trainer:
         lr = learning_rate_at(self.cfg, self.step, self.num_steps)
         step_seed = self.cfg.seed * 1_000_003 + self.step
         paddle.seed(step_seed * get_world_size() + get_rank())
-        losses = add_gradients(self.cfg, self.model, self.scaler, batch)
+        losses = add_gradients(self.cfg, self.model, self.scaler, batch, self.after)
         # The only wait for the device in a step.  All processes end after the same one.
         signalled = paddle.to_tensor([float(self.signalled)])
         mask, category, signals = all_reduce(paddle.concat([losses, signalled])).tolist()
@@ -114,18 +117,52 @@ class Trainer:
         self.optimizer.clear_grad()
         if self.ema:
             self.ema.update()
+        self.after("update")
         return values
+
+    def state(self):
+        """All that continuing needs, as plain values and arrays on the host.
+
+        The schedule, the order of the images and every draw follow from the step.
+        """
+        return {"model": to_arrays(self.model.state_dict()),
+                "optimizer": optimizer_state(self.optimizer, self.model),
+                "ema": self.ema.state() if self.ema else None,
+                "scaler": self.scaler.state_dict(), "window": vars(self.window),
+                "step": self.step, "num_steps": self.num_steps, "best_ap": self.best_ap,
+                "config": self.cfg.name, "seed": self.cfg.seed,
+                "class_names": list(self.class_names), "settings": self.cfg.as_dict()}
+
+    def restore(self, state, source):
+        """Continue from a `state` that was read from the file `source`.
+
+        Says which settings differ; UserError if the state is of another run or does not fit.
+        """
+        stored = {**state, "averaged": state["ema"] is not None, "amp": bool(state["scaler"])}
+        differ = refusals(stored, {
+            "averaged": self.ema is not None, "amp": self.cfg.amp, "config": self.cfg.name,
+            "num_steps": self.num_steps, "seed": self.cfg.seed,
+            "class_names": list(self.class_names)})
+        if differ:
+            raise UserError(f"cannot resume '{source}': {'; '.join(differ)}; "
+                            "use the settings it was started with")
+        load_arrays(self.model, state["model"], source)
+        load_optimizer_state(self.optimizer, self.model, state["optimizer"], source)
+        if self.ema:
+            self.ema.load_state(state["ema"], source)
+        if self.cfg.amp:
+            self.scaler.load_state_dict(state["scaler"])
+        vars(self.window).update(state["window"])
+        self.step, self.best_ap = state["step"], state["best_ap"]
+        for line in changed_settings(state.get("settings", {}), self.cfg.as_dict()):
+            print(f"changed since the checkpoint: {line}")
 
     def log(self, window, bar):
         """One line for people and one json record for programs, averaged since the last one."""
         eta = window.eta(self.num_steps - self.step)
         record = {"step": self.step, **window.means(), "eta_s": eta}
         window.clear()
-        bar.write(f"step {self.step}/{self.num_steps}  lr {record['lr']:.5f}  "
-                  f"loss {record['loss']:.4f} "
-                  f"(mask {record['mask']:.4f}, category {record['category']:.4f})  "
-                  f"data {record['data_s']:.3f} s  step {record['step_s']:.3f} s  "
-                  f"ETA {duration(eta)}")
+        bar.write(line_of(record, self.num_steps))
         self.append_log(record)
 
     def append_log(self, record):
@@ -158,7 +195,7 @@ class Trainer:
     def save(self):
         """Write a checkpoint and remove the oldest."""
         if is_main():
-            save_checkpoint(self)
+            save_checkpoint(self.cfg.run_dir, self.state())
             prune_checkpoints(self.cfg.run_dir, self.cfg.keep_checkpoints)
         barrier()
 
@@ -172,25 +209,17 @@ class Trainer:
         save_weights(f"{self.cfg.run_dir}/{name}.pdparams", arrays, meta)
 
 
-class Window:
-    """Sums of the values since the last log line."""
+def moving_average(cfg, model):
+    """The average that a run keeps of its weights, or None."""
+    if cfg.ema_correction not in ("sum", "last"):
+        raise UserError(f"ema_correction '{cfg.ema_correction}': expected sum or last")
+    if not cfg.ema_decay:
+        return None
+    return ExponentialMovingAverage(model, cfg.ema_decay, cfg.ema_correction)
 
-    def __init__(self):
-        self.clear()
 
-    def clear(self):
-        self.count, self.sums = 0, {}
-
-    def add(self, values, data_seconds, step_seconds):
-        self.count += 1
-        for key, value in {**values, "data_s": data_seconds, "step_s": step_seconds}.items():
-            self.sums[key] = self.sums.get(key, 0.0) + value
-
-    def means(self):
-        return {key: value / self.count for key, value in self.sums.items()}
-
-    def eta(self, steps_left):
-        return steps_left * self.sums["step_s"] / self.count
+def ignore(part):
+    """Nobody wants to know when a part of a step is over."""
 
 
 def check_settings(cfg):
@@ -215,9 +244,3 @@ def sigterm_calls(function):
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
-
-
-def duration(seconds):
-    """3725 -> "1:02:05"."""
-    minutes, seconds = divmod(int(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"

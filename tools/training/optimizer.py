@@ -4,6 +4,8 @@ import re
 import paddle
 import paddle.nn as nn
 
+from tools.errors import UserError, shown
+
 NORMS = (nn.GroupNorm, nn.BatchNorm2D, nn.SyncBatchNorm)
 # Where PaddleDetection doubles the rate of biases and does not decay them.
 DOUBLED_BIASES = {"fpn": r"fpn\..*\.bias$",
@@ -15,16 +17,20 @@ def schedule_steps(cfg, images_per_epoch):
     return cfg.max_steps or max(1, cfg.epochs * images_per_epoch // cfg.batch_size)
 
 
+def peak_rate(cfg):
+    """The learning rate after the warm-up, for the batch of this run."""
+    return cfg.learning_rate * cfg.batch_size / cfg.reference_batch_size
+
+
 def learning_rate_at(cfg, step, num_steps):
     """The rate of step 0, 1, ...: linear warm-up, then decay at the milestones.
 
     Both count from step 0.  Milestones are epochs of `cfg.epochs`, so that they scale with
     `max_steps` too.
     """
-    base = cfg.learning_rate * cfg.batch_size / cfg.reference_batch_size
     passed = sum(step >= round(milestone / cfg.epochs * num_steps)
                  for milestone in cfg.lr_milestones)
-    rate = base * cfg.lr_decay ** passed
+    rate = peak_rate(cfg) * cfg.lr_decay ** passed
     if step < cfg.warmup_steps:
         rate *= cfg.warmup_start + (1 - cfg.warmup_start) * step / cfg.warmup_steps
     return rate
@@ -73,3 +79,33 @@ def build_optimizer(cfg, model):
     clip = nn.ClipGradByGlobalNorm(cfg.grad_clip_norm) if cfg.grad_clip_norm else None
     return paddle.optimizer.Momentum(learning_rate=0.0, momentum=cfg.momentum, grad_clip=clip,
                                      parameters=trained)
+
+
+def optimizer_state(optimizer, model):
+    """{slot: array} of an optimizer, by the names of the model's state dict."""
+    names = {parameter.name: name for name, parameter in model.named_parameters()}
+    return {rename_slot(slot, names): value.numpy()
+            for slot, value in optimizer.state_dict().items()}
+
+
+def load_optimizer_state(optimizer, model, state, source):
+    """Set the slots that `optimizer_state` gave; UserError where one is of another model."""
+    shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    for slot, array in state.items():
+        name = next((name for name in shapes if slot.startswith(name + "_")), None)
+        if name is None or (array.size > 1 and array.shape != shapes[name]):
+            raise UserError(f"'{source}': the entry {shown(slot)} of its optimizer, of shape "
+                            f"{list(array.shape)}, does not fit the model")
+    names = {name: parameter.name for name, parameter in model.named_parameters()}
+    optimizer.set_state_dict({rename_slot(slot, names): value for slot, value in state.items()})
+
+
+def rename_slot(slot, names):
+    """An optimizer slot "conv2d_3.w_0_velocity_0" with the parameter's name replaced as in `names`.
+
+    Paddle numbers parameters per process, so slots are stored under the names of the state dict.
+    """
+    for old in sorted(names, key=len, reverse=True):
+        if slot.startswith(old + "_"):
+            return names[old] + slot[len(old):]
+    return slot

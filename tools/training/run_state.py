@@ -3,16 +3,12 @@ import glob
 import os
 import re
 
-import paddle
-
 from tools.errors import UserError
 from tools.files import remove_leftovers, write_json
 from tools.training.run_log import RunLog
+from tools.training.state_schema import check_state
 from tools.weights import safe_pickle
-from tools.weights.weights_file import load_arrays, to_arrays, write_pickle
-
-STATE_KEYS = ("model", "optimizer", "ema", "scaler", "window", "step", "num_steps", "best_ap",
-              "config", "seed", "class_names")
+from tools.weights.weights_file import write_pickle
 
 
 def open_run(cfg, step):
@@ -59,30 +55,9 @@ def checkpoint_paths(run_dir):
     return sorted((path for path in candidates if step_of(path) >= 0), key=step_of)
 
 
-def save_checkpoint(trainer):
-    """Write model, optimizer, step and best AP; schedule and RNG follow from the step (loop.py)."""
-    optimizer = {name: value.numpy() if isinstance(value, paddle.Tensor) else value
-                 for name, value in trainer.optimizer.state_dict().items()}
-    names = {parameter.name: name for name, parameter in trainer.model.named_parameters()}
-    write_pickle(checkpoint_path(trainer.cfg.run_dir, trainer.step), {
-        "model": to_arrays(trainer.model.state_dict()),
-        "optimizer": {rename_slot(name, names): value for name, value in optimizer.items()},
-        "ema": trainer.ema.state() if trainer.ema else None,
-        "scaler": trainer.scaler.state_dict(), "window": vars(trainer.window),
-        "step": trainer.step, "num_steps": trainer.num_steps, "best_ap": trainer.best_ap,
-        "config": trainer.cfg.name, "seed": trainer.cfg.seed,
-        "class_names": list(trainer.class_names)})
-
-
-def rename_slot(slot, names):
-    """An optimizer slot "conv2d_3.w_0_velocity_0" with the parameter's name replaced as in `names`.
-
-    Paddle numbers parameters per process, so slots are stored under the names of the state dict.
-    """
-    for old in sorted(names, key=len, reverse=True):
-        if slot.startswith(old + "_"):
-            return names[old] + slot[len(old):]
-    return slot
+def save_checkpoint(run_dir, state):
+    """Write the state of a run (Trainer.state)."""
+    write_pickle(checkpoint_path(run_dir, state["step"]), state)
 
 
 def read_checkpoint(path):
@@ -91,54 +66,29 @@ def read_checkpoint(path):
         state = safe_pickle.load(path)
     except OSError as error:
         raise UserError(f"cannot read checkpoint '{path}': {error.strerror}") from None
-    if not isinstance(state, dict) or any(key not in state for key in STATE_KEYS):
-        raise UserError(f"'{path}' is not a training checkpoint of this project")
-    return state
+    return check_state(state, path)
 
 
-def load_checkpoint(trainer, path):
-    """Restore a run into `trainer`; UserError if the checkpoint is damaged or of another run."""
-    state = read_checkpoint(path)
-    state["averaged"], state["amp"] = state["ema"] is not None, bool(state["scaler"])
-    ours = {"averaged": trainer.ema is not None, "amp": trainer.cfg.amp, "config": trainer.cfg.name,
-            "num_steps": trainer.num_steps, "seed": trainer.cfg.seed,
-            "class_names": list(trainer.class_names)}
-    differ = [f"{key} {state[key]!r} in the checkpoint, {value!r} now"
-              for key, value in ours.items() if state[key] != value]
-    if differ:
-        raise UserError(f"cannot resume '{path}': {'; '.join(differ)}; "
-                        "use the settings it was started with")
-    load_arrays(trainer.model, state["model"], path)
-    names = {name: parameter.name for name, parameter in trainer.model.named_parameters()}
-    slots = {rename_slot(name, names): value for name, value in state["optimizer"].items()}
-    trainer.optimizer.set_state_dict(slots)
-    if trainer.ema:
-        trainer.ema.load_state(state["ema"])
-    if trainer.cfg.amp:
-        trainer.scaler.load_state_dict(state["scaler"])
-    vars(trainer.window).update(state["window"])
-    trainer.step, trainer.best_ap = state["step"], state["best_ap"]
+def find_checkpoint(run_dir, resume, say=print):
+    """(path, state) behind `--resume`: a file, or "auto" for the newest whole one of the run.
 
-
-def find_checkpoint(run_dir, resume):
-    """The path behind `--resume`: a file, or "auto" for the newest whole checkpoint of the run.
-
-    Prints which broken ones are passed over; UserError if there is no whole one.
+    Says which broken ones are passed over; UserError if there is no whole one.
     """
     if resume != "auto":
         if not os.path.isfile(resume):
             raise UserError(f"no checkpoint '{resume}'; use --resume without a path "
                             f"for the newest in {run_dir}")
-        return resume
+        return resume, read_checkpoint(resume)
     reasons = []
     for path in reversed(checkpoint_paths(run_dir)):
         try:
-            read_checkpoint(path)
+            state = read_checkpoint(path)
         except UserError as error:
             reasons.append(str(error))
             continue
-        print("".join(f"passed over: {reason}\n" for reason in reasons), end="")
-        return path
+        for reason in reasons:
+            say(f"passed over: {reason}")
+        return path, state
     found = "every checkpoint is broken:\n  " + "\n  ".join(reasons) + "\n" if reasons else \
         f"no checkpoint_*.pdstate in '{run_dir}'; "
     raise UserError(f"nothing to resume: {found}start without --resume")
