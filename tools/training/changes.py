@@ -24,7 +24,7 @@ OTHERWISE = "counts from here on; the end differs from that of an uninterrupted 
 
 def refusals(stored, now):
     """Texts on what a checkpoint and a run must share, and do not; both are dicts of IDENTITY."""
-    return [f"{key} {shown(stored[key])} in the checkpoint, {shown(now[key])} now"
+    return [f"{key} {as_text(stored[key])} in the checkpoint, {as_text(now[key])} now"
             for key in IDENTITY if stored[key] != now[key]]
 
 
@@ -35,7 +35,7 @@ def changed_settings(stored, now):
         if key in stored and not same(stored[key], now[key]):
             meaning = "makes no difference to the weights" if key in HARMLESS else \
                 MEANING.get(key, OTHERWISE)
-            lines.append(f"{key}: {shown(stored[key])} -> {shown(now[key])} ({meaning})")
+            lines.append(f"{key}: {as_text(stored[key])} -> {as_text(now[key])} ({meaning})")
     return lines
 
 
@@ -46,3 +46,11 @@ def same(stored, now):
 def as_lists(value):
     """A value with lists instead of tuples, however they were stored."""
     return [as_lists(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def as_text(value, most=6):
+    """A checked value of a checkpoint (state_schema.py), short."""
+    if not isinstance(value, (list, tuple)):
+        return shown(value)
+    items = [as_text(item) for item in value[:most]] + ["..."] * (len(value) > most)
+    return f"({', '.join(items)})"
