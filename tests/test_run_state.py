@@ -91,7 +91,7 @@ def test_a_whole_state_passes_and_so_does_one_of_the_first_version(whole):
     (lambda s: s["model"].update({FIRST: np.zeros((1, 2), np.float32)}), "does not fit"),
     (lambda s: s["model"].pop(FIRST), "does not fit"),
     (lambda s: s["ema"]["average"].update({FIRST: np.zeros(3, np.float32)}), "average in"),
-    (lambda s: s["optimizer"].update(other=np.zeros(3, np.float32)), "entry other of its optimizer"),
+    (lambda s: s["optimizer"].update(other=np.zeros(3, np.float32)), "entry other of its"),
     (lambda s: s["optimizer"].update({next(iter(s["optimizer"])): np.zeros(2, np.float32)}),
      "does not fit the model")])
 def test_what_does_not_fit_the_model(whole, change, message):
