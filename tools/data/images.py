@@ -27,6 +27,11 @@ def read_image(path, apply_exif=False):
         raise UserError(f"image '{path}' does not exist") from None
     except OSError as error:
         raise UserError(f"image '{path}' cannot be read: {error.strerror}") from None
+    return decode_image(data, path, apply_exif)
+
+
+def decode_image(data, path, apply_exif=False):
+    """The bytes of an image file, called `path` in errors -> uint8 [H, W, 3], BGR."""
     if not data:
         raise UserError(f"image '{path}' is empty (0 bytes)")
     if is_truncated(data):

@@ -8,6 +8,7 @@ Only images of the same padded size share a batch: padding one to another's size
 the network sees of it (coordinates, grid cells), so the results are those of one image at a time.
 """
 import functools
+import itertools
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +42,7 @@ class Job:
     resized_size: tuple = None
     outputs: dict = None           # raw outputs of the network for this image alone
     instances: Instances = None
+    written: object = None         # what the sink returned
     error: str = ""                # why it was skipped
 
 
@@ -77,19 +79,23 @@ class Pipeline:
     sink(name, image uint8 [H, W, 3] BGR, Instances) runs in several threads at once.  A UserError
     of reading or of the sink is the job's `error`; any other exception is raised with the source.
     read: function(source) -> image; default: the file as a person sees it.
+    warm_up: run the network once on the first image, uncounted, so that the times are those of a
+    long run.
     """
 
-    def __init__(self, predictor, sink, read=None, batch_size=1):
+    def __init__(self, predictor, sink, read=None, batch_size=1, warm_up=True):
         self.predictor, self.sink = predictor, sink
         self.read = read or functools.partial(read_image, apply_exif=True)
-        self.batch_size, self.times = batch_size, StageTimes()
+        self.batch_size, self.times, self.with_warm_up = batch_size, StageTimes(), warm_up
 
     def __call__(self, images):
-        """Yield a Job for each (source, name) of the list `images`."""
+        """Yield a Job for each (source, name) of `images`, a list or an iterator, which is read as
+        far ahead as the queue is long."""
         readers, finishers = ThreadPoolExecutor(READERS), ThreadPoolExecutor(FINISHERS)
         ahead = QUEUE * self.batch_size
         try:
-            self.warm_up(readers, images)
+            if self.with_warm_up:
+                images = self.warm_up(readers, images)
             start = time.perf_counter()
             jobs = (Job(source, name) for source, name in images)
             jobs = in_order(readers, self.prepare, jobs, ahead)
@@ -141,18 +147,22 @@ class Pipeline:
                                                         [job.image.shape[:2]])
         job.outputs = None
         with self.times.measure(SINK):
-            self.sink(job.name, job.image, job.instances)
+            job.written = self.sink(job.name, job.image, job.instances)
         job.image = None
 
     def warm_up(self, pool, images):
-        """One uncounted pass of the network on the first image that can be read."""
+        """One uncounted pass of the network on the first image that can be read; returns the images
+        again."""
         times, self.times = self.times, StageTimes()
+        images, seen = iter(images), []
         for source, name in images:
+            seen.append((source, name))
             job = Job(source, name)
             if not finished(job, pool.submit(attempt, self.prepare, job)).error:
                 self.infer([job])
                 break
         self.times = times
+        return itertools.chain(seen, images)
 
 
 def companions(job, waiting):

@@ -1,82 +1,87 @@
-"""All results of a run on disk: drawn images, further formats beside them, one COCO json."""
+"""All results of a run on disk: files for each image and files of the run, one sink for both."""
+import contextlib
+from pathlib import Path
+
 import numpy as np
 
-from tools.data.masks import mask_to_polygons
-from tools.files import write_json
+from tools.errors import UserError
+from tools.inference.image_instances import ImageInstances
 from tools.inference.visualize import draw
-from tools.inference.writers.coco import coco_results
+from tools.inference.writers.coco import CocoWriter
+from tools.inference.writers.formats import FORMATS, IMAGES
 from tools.inference.writers.image_file import write_image
-from tools.inference.writers.labelme import write_labelme
-from tools.inference.writers.masks import write_masks
-from tools.inference.writers.paths import output_paths
-from tools.inference.writers.polygons import write_polygons
-
-FORMATS = {"masks": write_masks, "polygons": write_polygons, "labelme": write_labelme}
+from tools.inference.writers.paths import OutputPaths, drawn_paths, paths_beside
 
 
 class ResultWriter:
-    """The sink of demo.py: draws each image, writes it below `folder`, keeps what the json holds.
+    """The sink of demo.py: writes the files of each image, and keeps the rows of the run's files.
 
-    images: as `find_images` lists them; with_json: whether `write_json` will be called; formats:
-    keys of FORMATS, written beside each drawn image, with what is drawn in it.
-    May be called from several threads at once.
+    images: as `find_images` lists them; formats: keys of FORMATS; results: path of a COCO json of
+    all instances, "" for none; inputs: further paths that no result may replace.  What is drawn
+    (from `score_threshold` on) is what the other formats hold.
+
+        with ResultWriter(...) as writer:
+            for job in Pipeline(predictor, writer)(images):
+                writer.add(job)                        # in the order of the images
+
+    Calling it writes the files of one image, in several threads at once.  The run's files appear at
+    the end of the block.
     """
 
-    def __init__(self, images, folder, class_names, score_threshold, with_json=False, formats=(),
-                 polygon_tolerance=0.0):
-        self.outputs = output_paths(images, folder)
-        self.sources = {name: path for path, name in images}
-        self.formats = [FORMATS[name] for name in formats]
-        self.polygon_tolerance = polygon_tolerance
-        self.image_ids = {name: number for number, (_, name) in enumerate(images, start=1)}
+    def __init__(self, images, folder, class_names, score_threshold, formats=(IMAGES,), results="",
+                 tolerance=0.0, color="instance", inputs=()):
         self.class_names, self.score_threshold = tuple(class_names), score_threshold
-        self.with_json = with_json
-        self.results = {}          # name -> (size, COCO result dicts)
+        self.tolerance, self.color = tolerance, color
+        self.sources = {name: source for source, name in images}
+        self.image_ids = {name: number for number, (_, name) in enumerate(images, start=1)}
         self.counts = {}           # name -> instances drawn
+        places = OutputPaths(folder, [*map(str, self.sources.values()), *inputs])
+        drawn = drawn_paths(places, list(self.sources)) if IMAGES in formats else {}
+        self.outputs = {IMAGES: drawn} if drawn else {}
+        for name in formats:
+            if FORMATS[name].write:
+                self.outputs[name] = paths_beside(places, list(self.sources),
+                                                  FORMATS[name].ending)
+        self.run_writers = [FORMATS[name].run_writer(places.claim_new(FORMATS[name].run_file),
+                                                     self.class_names)
+                            for name in formats if FORMATS[name].run_writer]
+        if results:
+            self.run_writers.append(CocoWriter(json_path(places, results), self.class_names))
+
+    def __enter__(self):
+        self.stack = contextlib.ExitStack()
+        for writer in self.run_writers:
+            self.stack.enter_context(writer)
+        return self
+
+    def __exit__(self, *error):
+        return self.stack.__exit__(*error)
 
     def __call__(self, name, image, instances):
-        drawn = draw(image, instances, self.class_names, self.score_threshold)
-        write_image(self.outputs[name], drawn)
-        shown = instances.scores >= self.score_threshold
-        self.counts[name] = int(shown.sum())
-        if self.formats:
-            objects = found_objects(instances.select(shown), self.class_names,
-                                    self.polygon_tolerance)
-        for write in self.formats:
-            write(self.outputs[name], self.sources[name], instances.size, objects)
-        if self.with_json:
-            category_ids = range(1, len(self.class_names) + 1)
-            self.results[name] = (instances.size, coco_results(instances, self.image_ids[name],
-                                                               category_ids))
+        """Write the files of one image; returns what `add` needs of it."""
+        found = ImageInstances.of(instances, self.class_names, image, self.sources[name],
+                                  self.score_threshold, self.tolerance)
+        if IMAGES in self.outputs:
+            drawn = draw(image, found, self.class_names, self.score_threshold, self.color)
+            write_image(self.outputs[IMAGES][name], drawn)
+        drawable = instances.scores >= self.score_threshold
+        self.counts[name] = int(drawable.sum())
+        shown = found[np.flatnonzero(drawable & found.boxes.any(1))]
+        for key, paths in self.outputs.items():
+            if key != IMAGES:
+                FORMATS[key].write(paths[name], shown)
+        return [writer.rows(self.image_ids[name], found, shown) for writer in self.run_writers]
 
-    def write_json(self, path):
-        """Write all instances, drawn or not, as COCO json: "images", "categories", "annotations".
-
-        images: {"id", "file_name" (relative to the input), "height", "width"}; categories: {"id",
-        "name"}, numbered from 1 in the order of the model's classes; annotations: what
-        `coco_results` returns.  Images that could not be read are not in it.
-        """
-        finished = [name for name in self.image_ids if name in self.results]
-        write_json(path, {
-            "images": [{"id": self.image_ids[name], "file_name": name,
-                        "height": self.results[name][0][0], "width": self.results[name][0][1]}
-                       for name in finished],
-            "categories": [{"id": number, "name": name}
-                           for number, name in enumerate(self.class_names, start=1)],
-            "annotations": [result for name in finished for result in self.results[name][1]]})
+    def add(self, job):
+        """Append a finished job of the pipeline to the run's files; broken images are not in."""
+        if job.error:
+            return
+        for writer, rows in zip(self.run_writers, job.written, strict=True):
+            writer.add(self.image_ids[job.name], job.name, job.instances.size, rows)
 
 
-def found_objects(instances, class_names, polygon_tolerance):
-    """[{"class", "score", "box" (x1, y1, x2, y2), "mask" bool [H, W], "polygons": [[[x, y] ..]]}].
-
-    Instances without a pixel are left out.
-    """
-    objects = []
-    for index in np.flatnonzero(instances.boxes.any(1)):
-        top, left, crop = instances.box_mask(index)
-        objects.append({"class": class_names[instances.class_indices[index]],
-                        "score": round(float(instances.scores[index]), 6),
-                        "box": instances.boxes[index].tolist(), "mask": instances.mask(index),
-                        "polygons": [(polygon + (left, top)).tolist()
-                                     for polygon in mask_to_polygons(crop, polygon_tolerance)]})
-    return objects
+def json_path(places, path):
+    """The path that a COCO json was asked for, if it may be written."""
+    if Path(path).suffix.lower() != ".json":
+        raise UserError(f"--results '{path}': expected a file name ending in .json")
+    return places.guard(path)
