@@ -136,5 +136,6 @@ def write_pictures(dataset, found, count, folder):
         objects = Instances(np.ones(len(masks)), class_indices, [(0, 0, mask) for mask in masks],
                             image.shape[:2])
         path = Path(folder) / f"{index:06d}_{Path(dataset.image_info(index)['file_name']).stem}.jpg"
-        if not cv2.imwrite(str(path), draw(image, objects, dataset.class_names, 0.0)):
+        if not cv2.imwrite(str(path), draw(image, objects, dataset.class_names, 0.0,
+                                            with_scores=False)):
             raise UserError(f"cannot write '{path}'")

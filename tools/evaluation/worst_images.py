@@ -8,7 +8,8 @@ from pycocotools import mask as coco_mask
 
 from tools.evaluation import mistakes
 from tools.evaluation.coco_eval import image_numbers
-from tools.inference.visualize import ascii_name, draw_marks
+from tools.inference.text import drawable_name
+from tools.inference.visualize import draw_marks
 
 MOST = 12                          # images in a report
 SIDE = 640                         # pixels of the longer side within the report
@@ -59,10 +60,10 @@ def figure(dataset, index, matching, number, threshold):
     missed = matching.found_scores[objects] < threshold
     names = dataset.class_names
     truth = [(matching.object_rles[i], MISSED_COLOR if is_missed else FOUND_COLOR,
-              ascii_name(names, matching.object_classes[i]))
+              drawable_name(names, matching.object_classes[i]))
              for i, is_missed in zip(objects, missed, strict=True)]
     found = [(matching.rles[i], KIND_COLORS[matching.kinds[i]],
-              f"{ascii_name(names, matching.classes[i])} {matching.scores[i]:.2f}") for i in shown]
+              f"{drawable_name(names, matching.classes[i])} {matching.scores[i]:.2f}") for i in shown]
     image = dataset.load_image(index)
     pictures = "".join(f'<img alt="{alt}" src="{data_uri(drawn(image, marks))}">'
                        for alt, marks in (("ground truth", truth), ("results", found)))

@@ -1,14 +1,16 @@
-"""Instances drawn on their image: translucent masks, contours, labels that stay inside and apart.
+"""Instances drawn on their image: translucent masks, contours, labels (labels.py), a legend.
 
-Colours belong to the rank of an instance, so they do not change with the score threshold.
-Sizes are (height, width); boxes of labels are integer (x1, y1, x2, y2), x2 and y2 exclusive.
+Colors belong to the rank of an instance, so they do not change with the score threshold, or to its
+class or track.
 """
 import colorsys
-import unicodedata
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
+
+from tools.errors import UserError
+from tools.inference.labels import draw_label, legend_labels, place_label, side_of
+from tools.inference.text import drawable_name
 
 OPACITY = 0.45
 FIRST_HUE = 0.55                   # a light blue
@@ -16,35 +18,59 @@ GOLDEN_RATIO = 0.618034            # hues this far apart stay distinct, however 
 LIGHTNESS = (0.55, 0.70, 0.42)     # cycled, so that neighbouring hues differ in lightness too
 SATURATION = 0.85
 CONTOUR = 1 / 350                  # line width relative to the side of the image
-FONT = cv2.FONT_HERSHEY_SIMPLEX
-FONT_SCALE = 1 / 1150              # relative to the side of the image (1.0: capitals of 22 pixels)
-SMALLEST_FONT = 0.33               # font scale; below it nothing is readable
+COLORS = ("instance", "class", "track")                # what a color stands for
 
 
-def draw(image, instances, class_names, score_threshold):
+def draw(image, instances, class_names, score_threshold, color="instance", with_scores=True):
     """uint8 BGR copy of `image` with the instances of at least `score_threshold`.
 
     image: uint8 [H, W, 3] BGR or [H, W] gray; instances: `Instances` of the same size;
-    class_names: name per class index.  Raises ValueError for another image format or size.
+    class_names: name per class index; color: one of COLORS, the last two with a legend;
+    with_scores: False for ground truth.  ValueError for another image format or size.
     """
     canvas = to_bgr(image)
     size = canvas.shape[:2]
     if size != tuple(instances.size):
         raise ValueError(f"instances of size {tuple(instances.size)} on an image of size {size}: "
                          "both must be (height, width) of the same image")
-    shown = [index for index in range(len(instances))
-             if instances.scores[index] >= score_threshold and instances.boxes[index].any()]
-    draw_marks(canvas, [
-        (instances.box_mask(index), color_of(index), f"{ascii_name(class_names, class_index)} "
-                                                 f"{instances.scores[index]:.2f}")
-        for index, class_index in zip(shown, instances.class_indices[shown], strict=True)])
+    shown = np.flatnonzero((instances.scores >= score_threshold) & instances.boxes.any(1))
+    colors, legend = colors_of(instances, shown, class_names, color)
+    marks = []
+    for index, mark_color in zip(shown, colors, strict=True):
+        text = drawable_name(class_names, instances.class_indices[index])
+        if instances.track_ids is not None:
+            text = f"#{instances.track_ids[index]} {text}"
+        if with_scores:
+            text += f" {instances.scores[index]:.2f}"
+        marks.append((instances.box_mask(index), mark_color, text))
+    draw_marks(canvas, marks, legend)
     return canvas
 
 
-def draw_marks(canvas, marks):
+def colors_of(instances, shown, class_names, color):
+    """(BGR color of each shown instance, legend: list of (color, text))."""
+    if color == "instance":
+        return [color_of(index) for index in shown], []
+    if color == "class":
+        classes = instances.class_indices[shown].tolist()
+        legend = [(color_of(index), f"{drawable_name(class_names, index)}: {classes.count(index)}")
+                  for index in sorted(set(classes))]
+        return [color_of(index) for index in classes], legend
+    if color != "track" or instances.track_ids is None:
+        raise UserError(f"color '{color}': expected 'instance' or 'class', or 'track' in a video "
+                        "with tracks")
+    tracks = instances.track_ids[shown].tolist()
+    names = [drawable_name(class_names, index) for index in instances.class_indices[shown]]
+    legend = [(color_of(track), f"#{track} {name}")
+              for track, name in sorted(zip(tracks, names, strict=True))]
+    return [color_of(track) for track in tracks], legend
+
+
+def draw_marks(canvas, marks, legend=()):
     """Draw masks with their contours and labels on a uint8 BGR image, the most important first.
 
     marks: list of ((top, left, bool [h, w]), BGR color, text); every mask covers a pixel.
+    legend: list of (BGR color, text), drawn in the freest corner.
     """
     for crop, color, _ in sorted(marks, key=lambda mark: -np.count_nonzero(mark[0][2])):
         draw_mask(canvas, crop, color)                 # small ones on top
@@ -54,6 +80,8 @@ def draw_marks(canvas, marks):
         if label:
             labels.append(label)
     for label in reversed(labels):                     # and stays on top
+        draw_label(canvas, label)
+    for label in legend_labels(list(legend), canvas.shape[:2], labels):
         draw_label(canvas, label)
 
 
@@ -68,15 +96,10 @@ def to_bgr(image):
 
 
 def color_of(index):
-    """BGR tuple of ints in 0..255 for the instance of this rank."""
+    """BGR tuple of ints in 0..255 for the instance of this rank, or a class or track."""
     hue, lightness = FIRST_HUE + index * GOLDEN_RATIO, LIGHTNESS[index % len(LIGHTNESS)]
     red, green, blue = colorsys.hls_to_rgb(hue % 1, lightness, SATURATION)
     return round(255 * blue), round(255 * green), round(255 * red)
-
-
-def side_of(size):
-    """Side of the square with the area of an image, in pixels."""
-    return (size[0] * size[1]) ** 0.5
 
 
 def draw_mask(canvas, crop, color):
@@ -91,83 +114,3 @@ def draw_mask(canvas, crop, color):
                                    offset=(int(left), int(top)))
     width = max(1, round(side_of(canvas.shape) * CONTOUR))
     cv2.drawContours(canvas, contours, -1, color, width, cv2.LINE_AA)
-
-
-@dataclass
-class Label:
-    """A text in its box."""
-
-    text: str
-    color: tuple                   # of the box, BGR
-    box: tuple
-    origin: tuple                  # (x, y) of the text's base line
-    scale: float
-    thickness: int
-
-
-def place_label(text, color, crop, size, others):
-    """The Label of a mask in an image of `size`, or None where not even a small one fits.
-
-    Of the places around the mask the first wins that is clear of the labels `others`, else the
-    clearest.  Small objects get smaller labels.
-    """
-    share = np.count_nonzero(crop[2]) / (size[0] * size[1])
-    scale = side_of(size) * FONT_SCALE * min(1.0, 0.7 + share ** 0.5)
-    height, width, ascent, pad, scale, thickness = measure_label(text, scale)
-    if height > size[0] or width > size[1]:
-        scale *= 0.95 * min(size[0] / height, size[1] / width)
-        height, width, ascent, pad, scale, thickness = measure_label(text, scale)
-    if height > size[0] or width > size[1]:
-        return None
-    boxes = []
-    for x, y in anchors(crop, height, width):              # moved inside the image
-        x, y = min(max(x, 0), size[1] - width), min(max(y, 0), size[0] - height)
-        boxes.append((x, y, x + width, y + height))
-    box = min(boxes, key=lambda box: sum(overlap(box, other.box) for other in others))
-    return Label(text, color, box, (box[0] + pad, box[1] + pad + ascent), scale, thickness)
-
-
-def measure_label(text, scale):
-    """(height, width, ascent, padding, font scale, thickness) of a label, lengths in pixels."""
-    scale = max(SMALLEST_FONT, scale)
-    thickness, pad = max(1, round(1.6 * scale)), max(2, round(5 * scale))
-    (width, ascent), descent = cv2.getTextSize(text, FONT, scale, thickness)
-    return ascent + descent + 2 * pad, width + 2 * pad, ascent, pad, scale, thickness
-
-
-def anchors(crop, height, width):
-    """Upper left corners (x, y) for a label of one mask, the best first."""
-    top, left, mask = crop
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    y1, y2 = int(top + rows[0]), int(top + rows[-1] + 1)
-    x1, x2 = int(left + columns[0]), int(left + columns[-1] + 1)
-    highest = int(left + np.flatnonzero(mask[rows[0]]).mean()) - width // 2
-    lowest = int(left + np.flatnonzero(mask[rows[-1]]).mean()) - width // 2
-    middle = (y1 + y2 - height) // 2
-    return [(highest, y1 - height), (lowest, y2), (x2, middle), (x1 - width, middle),
-            (x1, y1 - height), (x2 - width, y1 - height), (x1, y2), (x2 - width, y2),
-            ((x1 + x2 - width) // 2, middle)]
-
-
-def overlap(box, other):
-    """Common area of two boxes in pixels."""
-    width = min(box[2], other[2]) - max(box[0], other[0])
-    height = min(box[3], other[3]) - max(box[1], other[1])
-    return max(0, width) * max(0, height)
-
-
-def draw_label(canvas, label):
-    """A filled box with the text in black or white, whichever reads better on it."""
-    x1, y1, x2, y2 = label.box
-    canvas[y1:y2, x1:x2] = label.color
-    blue, green, red = label.color
-    ink = (0, 0, 0) if 0.114 * blue + 0.587 * green + 0.299 * red > 128 else (255, 255, 255)
-    cv2.putText(canvas, label.text, label.origin, FONT, label.scale, ink, label.thickness,
-                cv2.LINE_AA)
-
-
-def ascii_name(class_names, index):
-    """The class name as OpenCV's fonts can write it: without accents, else 'class N'."""
-    plain = "".join(letter for letter in unicodedata.normalize("NFKD", class_names[index])
-                    if not unicodedata.combining(letter))
-    return plain if plain.isascii() else f"class {index}"
