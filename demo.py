@@ -1,61 +1,82 @@
-"""Segment images and draw what was found: python demo.py --input photos --output results"""
+"""Segment images and videos and draw what is found: python demo.py photo.jpg clip.mp4 photos/"""
 from tools.runtime import configure, describe
 
 configure()
 
 import sys
 
-from tqdm import tqdm
-
 from tools.cli import add_prediction_arguments, build_parser, load_config, run
+from tools.inference.inputs import find_inputs
 from tools.inference.pipeline import Pipeline
-from tools.inference.predictor import Predictor
-from tools.inference.sources import find_images
-from tools.inference.writers.result_writer import FORMATS, ResultWriter
+from tools.inference.pixels import to_pixels
+from tools.inference.predictor import ROOT, Predictor
+from tools.inference.visualize import COLORS
+from tools.inference.writers.formats import FORMATS, IMAGES, formats_help
+from tools.inference.writers.result_writer import ResultWriter
+from tools.progress import Progress
 
 
 def parse_args(argv):
     parser = build_parser(__doc__)
-    add_prediction_arguments(parser)
-    parser.add_argument("--input", default="images/test",
-                        help="image, folder or quoted pattern: 'dir/*.jpg' (default: %(default)s)")
-    parser.add_argument("--output", default="images/res",
-                        help="folder for the drawn images (default: %(default)s)")
+    parser.add_argument("inputs", nargs="*", metavar="INPUT",
+                        help="images, videos, folders, patterns ('dir/*.jpg'), .txt lists, - for "
+                             "names from stdin, http(s) addresses, camera numbers, rtsp:// streams "
+                             "(default: the bundled images/test)")
+    parser.add_argument("--input", nargs="+", action="extend", default=[], metavar="INPUT",
+                        help="the same")
+    parser.add_argument("--recursive", action="store_true", help="folders with their sub-folders")
+    parser.add_argument("--output", default="images/res", metavar="FOLDER",
+                        help="for what is written (default: %(default)s)")
+    parser.add_argument("--write", nargs="+", choices=FORMATS, default=[], metavar="FORMAT",
+                        help=f"what to write besides the drawn images. {formats_help()}")
+    parser.add_argument("--no-draw", action="store_true", help="write only what --write names")
+    parser.add_argument("--results", metavar="FILE.json",
+                        help="write all instances, drawn or not, as COCO json with scores")
     parser.add_argument("--score-threshold", type=float,
                         help="draw from this score on (default: draw_threshold of the config)")
-    parser.add_argument("--results", metavar="FILE",
-                        help="write all instances, drawn or not, as COCO json with scores")
-    parser.add_argument("--write", nargs="+", choices=FORMATS, default=[], metavar="FORMAT",
-                        help="also write what is drawn, beside each image: masks polygons labelme")
-    return parser.parse_args(argv)
+    parser.add_argument("--color", choices=COLORS, default=COLORS[0],
+                        help="what a color stands for (default: %(default)s)")
+    add_prediction_arguments(parser)
+    return parser.parse_intermixed_args(argv)
 
 
 def main(argv=None):
     args = parse_args(argv)
     cfg = load_config(args)
-    images = find_images(args.input, exclude=args.output)
+    inputs = find_inputs([*args.inputs, *args.input] or [ROOT / "images/test"], args.recursive,
+                         exclude=args.output)
+    for sentence in inputs.notes + inputs.problems:
+        print(f"note: {sentence}", file=sys.stderr)
     predictor = Predictor(cfg, args.weights, args.device, args.engine)
     print(describe(predictor.device))
     print(f"engine: {predictor.engine_choice}")
-    print(f"config {cfg.name}, weights {predictor.weights}, {len(images)} images from {args.input}")
+    print(f"config {cfg.name}, weights {predictor.weights}, {len(inputs.images)} images")
+    failed = len(inputs.problems) + segment_images(args, predictor, inputs)
+    return 1 if failed else 0
 
+
+def segment_images(args, predictor, inputs):
+    """Write what is found in the images; returns how many could not be read."""
+    cfg, images, broken = predictor.cfg, inputs.images, 0
     threshold = cfg.draw_threshold if args.score_threshold is None else args.score_threshold
+    formats = [name for name in FORMATS if name in args.write or name == IMAGES]
     writer = ResultWriter(images, args.output, predictor.class_names, threshold,
-                          bool(args.results), args.write, cfg.polygon_tolerance)
-    pipeline = Pipeline(predictor, writer, batch_size=args.batch_size)
-    broken = 0
-    for job in tqdm(pipeline(images), total=len(images), unit="image", disable=None):
-        if job.error:
-            broken += 1
-            tqdm.write(f"skipped: {job.error}", file=sys.stderr)
+                          formats[args.no_draw:], args.results, cfg.polygon_tolerance, args.color,
+                          inputs=[*inputs.lists, predictor.weights])
+    pipeline = Pipeline(predictor, writer, to_pixels, args.batch_size)
+    with Progress(len(images), "segment", "image") as progress, writer:
+        for job in pipeline(images):
+            writer.add(job)
+            progress.advance()
+            if job.error:
+                broken += 1
+                print(f"skipped: {job.error}", file=sys.stderr)
     print(f"{len(images) - broken} images with {sum(writer.counts.values())} drawn instances in "
           f"{args.output}")
     print(pipeline.times.table())
-    if args.results:
-        writer.write_json(args.results)
     if broken:
         print(f"{broken} of {len(images)} images were skipped", file=sys.stderr)
-    return 1 if broken else 0
+    return broken
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
 """What all command lines share: the config flags, the list of configs, exit codes."""
 import argparse
-import os
 import sys
+from signal import SIGINT, SIGTERM
 
 from config import DEFAULT_CONFIG, get_config, list_configs, parse_overrides
 from config.base import ConfigError
 from tools.errors import UserError
+from tools.stopping import CODES, Stopped, interruptible, leave
 from tools.version import VERSION
 
 BAD_INPUT = 2
-INTERRUPTED = 130                  # 128 + SIGINT, as shells report it
-TERMINATED = 143                   # 128 + SIGTERM
+TERMINATED = CODES[SIGTERM]        # what a training returns that has saved its state after SIGTERM
 
 
 def build_parser(description):
@@ -76,23 +76,25 @@ def load_config(args):
 def run(main, argv=None):
     """Call `main(argv)` and exit with what it returns (None: 0).
 
-    Bad input (UserError, ConfigError) is one line on stderr and exit code 2.  Ctrl-C ends the
-    process at once with code 130, without waiting for threads in the middle of an image.
+    Bad input (UserError, ConfigError) is one line on stderr and exit code 2.  Ctrl-C and
+    SIGTERM end the process within 3 s with code 130 or 143, without waiting for threads in the
+    middle of an image, and leave no half-written file.
     What the terminal's encoding cannot show is written escaped, rather than ending the work.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    signal = 0
     try:
-        code = main(argv) or 0
+        with interruptible():
+            code = main(argv) or 0
     except (UserError, ConfigError) as error:
         print(f"error: {error}", file=sys.stderr)
         code = BAD_INPUT
+    except Stopped as stop:
+        signal = stop.signal
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        code = INTERRUPTED
-    if code == INTERRUPTED:        # after the except block, which kept open data loaders alive
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        signal = SIGINT
+    if signal:                     # after the except block, which kept open data loaders alive
+        leave(signal)
     sys.exit(code)

@@ -10,6 +10,7 @@ from tools.errors import UserError, shown
 
 KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"),
          (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"))
+UNFINISHED = set()                 # paths of temporary files that are being written
 INPUTS = {}                        # (device, inode) -> what this process reads as an input
 
 
@@ -63,6 +64,7 @@ def atomic_file(path, durable=True):
     temporary = path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        UNFINISHED.add(temporary)
         with open(temporary, "xb") as file:
             yield file
             file.flush()
@@ -75,6 +77,14 @@ def atomic_file(path, durable=True):
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        UNFINISHED.discard(temporary)
+
+
+def remove_unfinished():
+    """Remove what this process has not finished writing, before it ends in the middle of it."""
+    for path in list(UNFINISHED):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder):

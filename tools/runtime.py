@@ -24,6 +24,7 @@ except ImportError:                    # Windows
     resource = None
 
 from tools.errors import UserError
+from tools.stopping import exit_at_once, is_own_script
 
 THREADS = "OMP_NUM_THREADS"
 MKL_PATH = "MKL_DEBUG_CPU_TYPE"
@@ -35,7 +36,12 @@ NOISE = ("OMP_NUM_THREADS", "PLEASE USE OMP")     # Paddle's advice against more
 
 @functools.cache
 def configure():
-    """Set what the user has not set, then import Paddle.  Further calls do nothing."""
+    """Set what the user has not set, then import Paddle.  Further calls do nothing.
+
+    In the project's own scripts Ctrl-C and SIGTERM work from here on.
+    """
+    if is_own_script():
+        exit_at_once()
     wanted = missing_settings(os.environ, available_cores(), is_amd(cpu_vendor()))
     if "paddle" in sys.modules:
         if os.environ.get(THREADS) == "1" and available_cores() > 1:

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from tools.data.images import decode_image, read_image
+from tools.download import fetch
 from tools.errors import UserError
 
 CHANNELS = ("bgr", "rgb")                              # of an array
@@ -24,12 +25,25 @@ def to_pixels(image, channels="bgr"):
     if channels not in CHANNELS:
         raise UserError(f"channels='{channels}': expected 'bgr' or 'rgb'")
     if isinstance(image, (str, Path)):
-        return read_image(image, apply_exif=True)
+        return read_source(str(image))
     if isinstance(image, (bytes, bytearray, memoryview)):
         return decode_image(bytes(image), f"{len(image)} bytes", apply_exif=True)
     if isinstance(image, Image.Image):
         image, channels = from_pil(image), "rgb"
     return from_array(image, channels)
+
+
+def read_source(source):
+    """The image behind a path or an http(s) address, turned as its EXIF orientation says."""
+    if is_address(source):
+        return decode_image(fetch(source), source, apply_exif=True)
+    if not source:
+        raise UserError(f"an empty path came: {EXPECTED}")
+    return read_image(source, apply_exif=True)
+
+
+def is_address(source):
+    return str(source).lower().startswith(("http://", "https://"))
 
 
 def from_pil(image):

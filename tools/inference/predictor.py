@@ -1,28 +1,51 @@
 """The only pairing of pre- and post-processing with a network."""
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from tools.runtime import available_cores, configure, resolve_device
+
+configure()                        # before Paddle: the threads of a user's program as of the scripts
+
 import paddle
 
+from config import DEFAULT_CONFIG, get_config
+from config.base import Base
 from model.decode import Decoder
 from model.solov2 import build_solov2
 from tools.data.transforms import Preprocess, pad_to_divisor
 from tools.inference.engine import Dygraph, open_engine
-from tools.runtime import available_cores, resolve_device
+from tools.errors import UserError
+from tools.inference.image_instances import ImageInstances
+from tools.inference.inputs import each_image, is_endless, is_one_image
+from tools.inference.pipeline import Pipeline
+from tools.inference.pixels import to_pixels
 from tools.weights.weights_file import config_of, load_arrays, read_weights
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Predictor:
-    """predictor(image_bgr uint8 [H, W, 3]) -> Instances at the size of the image.
+    """predictor(image) -> ImageInstances at the size of the image.
 
-    weights: path of a weights file; default the config's own.  What the file says of classes and
-    input (channel order, mean, resize, ...) wins over the config.
+    An image: a path, an http(s) address, a PIL image, uint8 [H, W, 3] (BGR; RGB with
+    channels="rgb"), [H, W] grey or [H, W, 4], or the bytes of an image file.  A list, a folder or a
+    pattern gives a list, an iterator or a video a generator.
+
+    cfg: a config, its name or number.  weights: path of a weights file; default the config's own.
+    A relative path that does not exist in the current folder is looked for in the project's.  What
+    the file says of classes and input (channel order, mean, resize, ...) wins over the config.
     device: "auto", "cpu", "gpu" or "gpu:1".
     engine: one of tools.inference.engine.ENGINES; `engine_choice` then says which it became, and
     why not a faster one.
     """
 
-    def __init__(self, cfg, weights=None, device="auto", engine="dygraph"):
+    def __init__(self, cfg: Base | str | int = DEFAULT_CONFIG, weights: str | Path | None = None,
+                 device: str = "auto", engine: str = "auto"):
+        cfg = get_config(cfg) if isinstance(cfg, (str, int)) else cfg
         self.device = resolve_device(device)
         paddle.set_device(self.device)
-        self.weights = weights or cfg.weights_path
+        self.weights = find_weights(weights or cfg.weights_path)
         arrays, meta = read_weights(self.weights, cfg.name)
         self.class_names = tuple(meta["class_names"])
         self.cfg = config_of(cfg, meta, self.weights)
@@ -33,6 +56,13 @@ class Predictor:
             return model
 
         self._setup(*open_engine(engine, self.device, self.weights, self.cfg, build_model))
+
+    @classmethod
+    def open(cls, config: str | int = DEFAULT_CONFIG, weights: str | Path | None = None,
+             device: str = "auto", engine: str = "auto", **settings) -> "Predictor":
+        """A Predictor by the name or number of a config, with other `settings` where given:
+        Predictor.open("quickstart", score_threshold=0.3)."""
+        return cls(get_config(config, **settings), weights, device, engine)
 
     @classmethod
     def from_model(cls, cfg, model, class_names):
@@ -52,10 +82,48 @@ class Predictor:
                                cfg.max_candidates, cfg.nms_kernel, cfg.nms_sigma,
                                cfg.update_threshold, cfg.max_per_image, available_cores())
 
-    def __call__(self, image_bgr):
-        image, resized_size = self.preprocess(image_bgr)
-        images = pad_to_divisor([image], self.cfg.size_divisor)
-        return self.predict_tensor(images, [resized_size], [image_bgr.shape[:2]])[0]
+    def __repr__(self):
+        return (f"Predictor({self.cfg.name}, {len(self.class_names)} classes, {self.weights}, "
+                f"engine {self.engine.name}, device {self.device})")
+
+    def __call__(self, image, channels: str = "bgr"):
+        """ImageInstances of one image, a list of them for a list, a folder or a pattern, and a
+        generator for an iterator or a video (see `stream`).
+
+        channels: "bgr" or "rgb", the order of an array.  UserError, a ValueError, for what is no
+        image: it says what came and what is expected.
+        """
+        if is_one_image(image):
+            pixels = to_pixels(image, channels)
+            tensor, resized_size = self.preprocess(pixels)
+            images = pad_to_divisor([tensor], self.cfg.size_divisor)
+            found, = self.predict_tensor(images, [resized_size], [pixels.shape[:2]])
+            return self.with_image(found, image, pixels)
+        found = self.stream(image, channels)
+        return found if isinstance(image, Iterator) or is_endless(image) else list(found)
+
+    def stream(self, images, channels: str = "bgr", batch_size: int = 1):
+        """Yield the ImageInstances of many images in order, while the next ones are being read.
+
+        images: a path or address, a folder, a pattern, a video, the number of a camera, or a list
+        or iterator of what `predictor(image)` takes.  batch_size: images of one padded size that
+        the network sees at once; the results are the same.  UserError at the first image that
+        cannot be read, after those before it.
+        """
+        pipeline = Pipeline(self, lambda source, pixels, _: pixels,
+                            lambda source: to_pixels(source, channels), batch_size, warm_up=False)
+        for job in pipeline((image, image) for image in each_image(images)):
+            if job.error:
+                raise UserError(job.error)
+            yield self.with_image(job.instances, job.source, job.written)
+
+    def with_image(self, instances, image, pixels):
+        """`instances` with what they were found in; the pixels of a file are not kept."""
+        is_path = isinstance(image, (str, Path))
+        is_file = is_path and os.path.isfile(image)
+        return ImageInstances.of(instances, self.class_names, None if is_file else pixels,
+                                 image if is_path else "", self.cfg.draw_threshold,
+                                 self.cfg.polygon_tolerance)
 
     def predict_tensor(self, images, resized_sizes, original_sizes):
         """Network-ready float32 [N, 3, H, W] (numpy or Tensor) -> [Instances].
@@ -71,3 +139,9 @@ class Predictor:
     def postprocess(self, outputs, resized_sizes, original_sizes):
         """Raw outputs -> [Instances] at the original sizes."""
         return self.decoder(outputs, resized_sizes, original_sizes)
+
+
+def find_weights(path):
+    """A weights path as it is, or below the project where only that exists."""
+    below = ROOT / path
+    return str(below if not os.path.exists(path) and below.exists() else path)
