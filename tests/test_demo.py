@@ -51,7 +51,7 @@ def demo(*args):
 
 def test_folder_with_a_broken_image(tmp_path, photos, weights):
     result = demo("--weights", weights, "--input", photos, "--output", tmp_path / "out",
-                  "--score-threshold", 0, "--results", tmp_path / "all.json",
+                  "--score-threshold", 0, "--results", tmp_path / "all.json", "--recursive",
                   "--write", "polygons", "labelme")
     assert result.returncode == 1, result.stderr
     assert "broken.jpg' is truncated" in result.stderr and "1 of 5 images" in result.stderr
@@ -63,8 +63,10 @@ def test_folder_with_a_broken_image(tmp_path, photos, weights):
 
     count = 0
     for name in names:
-        labelme = json.loads((tmp_path / f"out/{name}.json").read_text())
-        assert labelme["imagePath"] == str(photos / name)
+        stem = {"a.v2.jpg": "a.v2", "sub/ü [1].png": "sub/ü [1]"}.get(name, name)
+        labelme = json.loads((tmp_path / f"out/{stem}.json").read_text())
+        path = (tmp_path / f"out/{stem}.json").parent / labelme["imagePath"]
+        assert not os.path.isabs(labelme["imagePath"]) and path.samefile(photos / name)
         count += len(json.loads((tmp_path / f"out/{name}.polygons.json").read_text())["objects"])
     content = json.loads((tmp_path / "all.json").read_text())
     assert 0 < count == sum(entry["bbox"][2] > 0 for entry in content["annotations"])

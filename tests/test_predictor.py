@@ -57,7 +57,7 @@ def test_tensor_and_image_give_the_same(weights, cfg):
 
 
 def test_prediction_leaves_no_gradient_and_the_mode_as_it_was(weights, cfg):
-    predictor = Predictor(cfg, weights)
+    predictor = Predictor(cfg, weights, engine="dygraph")
     predictor.engine.model.train()
     before = predictor.engine.model.backbone.stem[0].norm._mean.numpy().copy()
     outputs = predictor.network(np.zeros((1, 3, 64, 64), np.float32))

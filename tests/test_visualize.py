@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 
 from model.instances import Instances
-from tools.inference import visualize
-from tools.inference.visualize import Label, color_of, draw, overlap, place_label
+from tools.inference import text, visualize
+from tools.inference.labels import (
+    Label,
+    draw_label,
+    largest_part,
+    legend_labels,
+    overlap,
+    place_label,
+)
+from tools.inference.text import OPENCV_HAS_FONTS, drawable_name, find_font
+from tools.inference.visualize import color_of, draw
 
 NAMES = ("circle", "long class name with spaces")
 
@@ -108,7 +117,7 @@ def test_text_stays_in_its_box():
         canvas = np.zeros((*size, 3), np.uint8)
         crop = (size[0] // 2, size[1] // 2, np.ones((9, 9), bool))
         label = place_label("gjpqy|W 0.87", (9, 9, 9), crop, size, [])
-        visualize.draw_label(canvas, label)
+        draw_label(canvas, label)
         x1, y1, x2, y2 = label.box
         assert canvas[y1:y2, x1:x2].max() > 200
         canvas[y1:y2, x1:x2] = 0
@@ -138,11 +147,80 @@ def test_label_grows_with_the_image():
 def test_text_is_black_or_white_by_luminance(monkeypatch, color, ink):
     inks = []
     monkeypatch.setattr(cv2, "putText", lambda *args: inks.append(args[5]))
-    visualize.draw_label(np.zeros((50, 50, 3), np.uint8),
+    draw_label(np.zeros((50, 50, 3), np.uint8),
                          Label("a", color, (0, 0, 20, 20), (2, 15), 0.5, 1))
     assert inks == [(ink,) * 3]
 
 
-@pytest.mark.parametrize("name, shown", [("dog", "dog"), ("café", "cafe"), ("苹果", "class 0")])
-def test_names_that_the_font_lacks(name, shown):
-    assert visualize.ascii_name((name,), 0) == shown
+@pytest.mark.parametrize("name, shown", [("dog", "dog"), ("two\nlines", "two lines"),
+                                         ("", "class 0"), ("\uffff", "class 0")])
+def test_names_that_can_be_drawn_and_not(name, shown):
+    assert drawable_name((name,), 0) == shown
+
+
+@pytest.mark.parametrize("name, without", [("café", "cafe"), ("苹果", "class 0"),
+                                           ("Яблоко", "class 0")])
+def test_names_in_other_scripts_wherever_there_is_a_font(name, without):
+    drawable = OPENCV_HAS_FONTS or find_font(frozenset(name))
+    assert drawable_name((name,), 0) == (name if drawable else without)
+
+
+def test_a_font_of_the_system_draws_what_opencv_cannot(monkeypatch):
+    monkeypatch.setattr(text, "by_opencv", str.isascii)
+    if find_font(frozenset("Яблоко")) is None:
+        pytest.skip("no font with Cyrillic letters on this computer")
+    canvas = np.zeros((480, 640, 3), np.uint8)
+    label = place_label("Яблоко 0.87", (9, 9, 9), (200, 300, np.ones((9, 9), bool)), (480, 640), [])
+    draw_label(canvas, label)
+    x1, y1, x2, y2 = label.box
+    assert canvas[y1:y2, x1:x2].max() > 200
+    canvas[y1:y2, x1:x2] = 0
+    assert not canvas.any()
+
+
+def test_label_sits_at_the_largest_part():
+    mask = np.zeros((400, 600), bool)
+    mask[0, 0] = mask[300:360, 400:500] = True         # a stray speck far from the object
+    top, left, part = largest_part((10, 20, mask))
+    assert (top, left, part.shape) == (310, 420, (60, 100)) and part.all()
+    label = place_label("circle 0.87", (9, 9, 9), (0, 0, mask), (400, 600), [])
+    assert label.box[1] > 240 and label.box[0] > 300
+
+
+def test_tiny_images_are_not_covered_by_labels():
+    image = np.zeros((64, 64, 3), np.uint8)
+    drawn = draw(image, instances_of((20, 20, 44, 44), size=(64, 64)), NAMES, 0.3)
+    assert not drawn[:15].any() and not drawn[50:].any() and drawn[32, 32].any()
+
+
+def test_colors_of_classes_and_tracks(image):
+    found = instances_of((10, 80, 60, 150), (200, 100, 260, 160), (100, 20, 150, 60),
+                         classes=[0, 1, 0])
+    colors, legend = visualize.colors_of(found, np.arange(3), NAMES, "class")
+    assert colors == [color_of(0), color_of(1), color_of(0)]
+    assert legend == [(color_of(0), "circle: 2"), (color_of(1), f"{NAMES[1]}: 1")]
+    with pytest.raises(ValueError, match="'track' in a video"):
+        draw(image, found, NAMES, 0.3, "track")
+    found.track_ids = np.array([7, 3, 9])
+    colors, legend = visualize.colors_of(found, np.arange(3), NAMES, "track")
+    assert colors == [color_of(7), color_of(3), color_of(9)]
+    assert [text for _, text in legend] == [f"#3 {NAMES[1]}", "#7 circle", "#9 circle"]
+    assert not np.array_equal(draw(image, found, NAMES, 0.3, "track"),
+                              draw(image, found, NAMES, 0.3, "class"))
+
+
+def test_legend_takes_a_free_corner_and_counts_what_does_not_fit():
+    taken = [Label("x", (0, 0, 0), (0, 0, 640, 200), (0, 0), 1, 1)]
+    entries = [(color_of(index), f"class {index}: 1") for index in range(50)]
+    labels = legend_labels(entries, (480, 640), taken)
+    assert all(inside(label, (480, 640)) and label.box[1] >= 190 for label in labels)
+    assert labels[-1].text == f"+ {50 - len(labels) + 1}" and len(labels) > 5
+    assert legend_labels(entries, (40, 40), []) == [] and legend_labels([], (480, 640), []) == []
+
+
+def test_ground_truth_has_no_score(image, monkeypatch):
+    texts = []
+    monkeypatch.setattr(visualize, "place_label", lambda text, *_: texts.append(text))
+    draw(image, instances_of((100, 60, 180, 140)), NAMES, 0.0, with_scores=False)
+    draw(image, instances_of((100, 60, 180, 140)), NAMES, 0.0)
+    assert texts == ["circle", "circle 0.90"]

@@ -11,6 +11,7 @@ from tools.data.masks import polygons_to_mask
 from tools.errors import UserError
 from tools.evaluation.server_files import write_test_results
 from tools.files import write_json
+from tools.inference.pipeline import Job
 from tools.inference.writers.coco import coco_results
 from tools.inference.writers.image_file import write_image
 from tools.inference.writers.paths import output_paths
@@ -72,11 +73,14 @@ def test_coco_results():
 
 def test_result_writer(tmp_path):
     images = [("in/a.jpg", "a.jpg"), ("in/broken.jpg", "broken.jpg"), ("in/b.gif", "b.gif")]
-    writer = ResultWriter(images, tmp_path, ("cat", "dog"), 0.5, with_json=True)
-    writer("b.gif", np.zeros((6, 8, 3), np.uint8), Instances([], [], [], (6, 8)))
-    writer("a.jpg", np.zeros((6, 8, 3), np.uint8), two_instances())
+    writer = ResultWriter(images, tmp_path, ("cat", "dog"), 0.5, results=tmp_path / "new/all.json")
+    with writer:
+        for name, found in (("a.jpg", two_instances()), ("b.gif", Instances([], [], [], (6, 8)))):
+            written = writer(name, np.zeros((6, 8, 3), np.uint8), found)
+            writer.add(Job("", name, instances=found, written=written))
+        writer.add(Job("", "broken.jpg", error="it is broken"))
+        assert not (tmp_path / "new/all.json").exists()
     assert writer.counts == {"a.jpg": 1, "b.gif": 0}
-    writer.write_json(tmp_path / "new/all.json")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jpg", "b.gif.png", "new"]
     content = json.loads((tmp_path / "new/all.json").read_text())
     assert content["images"] == [{"id": 1, "file_name": "a.jpg", "height": 6, "width": 8},
@@ -87,15 +91,16 @@ def test_result_writer(tmp_path):
 
 
 def formats_writer(tmp_path, names=("cat", "dog & co/1")):
-    return ResultWriter([("in/sub/a.jpg", "sub/a.jpg")], tmp_path, names, 0.1,
-                        formats=("masks", "polygons", "labelme"))
+    write_image(tmp_path / "in/sub/a.jpg", np.zeros((6, 8, 3), np.uint8))
+    return ResultWriter([(str(tmp_path / "in/sub/a.jpg"), "sub/a.jpg")], tmp_path, names, 0.1,
+                        formats=("images", "masks", "polygons", "labelme"))
 
 
 def test_masks_polygons_and_labelme_beside_the_drawn_image(tmp_path):
     image, instances = np.zeros((6, 8, 3), np.uint8), two_instances()
     formats_writer(tmp_path)("sub/a.jpg", image, instances)
     assert sorted(path.name for path in (tmp_path / "sub").iterdir()) == [
-        "a.jpg", "a.jpg.json", "a.jpg.masks", "a.jpg.polygons.json"]
+        "a.jpg", "a.jpg.masks", "a.jpg.polygons.json", "a.json"]
     for name, mask in zip(("001_dog_co_1.png", "002_cat.png"), instances.masks, strict=True):
         drawn = cv2.imread(str(tmp_path / "sub/a.jpg.masks" / name), cv2.IMREAD_UNCHANGED)
         assert drawn.dtype == np.uint8 and np.array_equal(drawn, mask * 255)
@@ -108,9 +113,9 @@ def test_masks_polygons_and_labelme_beside_the_drawn_image(tmp_path):
         assert (entry["class"], entry["score"], entry["box"]) == (name, score, box)
         assert np.array_equal(polygons_to_mask(entry["polygons"], (6, 8)), mask)
 
-    labelme = json.loads((tmp_path / "sub/a.jpg.json").read_text())
+    labelme = json.loads((tmp_path / "sub/a.json").read_text())
     assert (labelme["imageHeight"], labelme["imageWidth"], labelme["imageData"]) == (6, 8, None)
-    assert labelme["imagePath"].endswith("in/sub/a.jpg") and labelme["version"]
+    assert labelme["imagePath"] == "../in/sub/a.jpg" and labelme["version"]
     assert [(shape["label"], shape["shape_type"], shape["group_id"], shape["description"])
             for shape in labelme["shapes"]] == [("dog & co/1", "polygon", None, "score 0.900"),
                                                 ("cat", "polygon", None, "score 0.200")]
@@ -125,7 +130,7 @@ def test_parts_of_an_object_share_a_group_and_old_masks_go(tmp_path):
     empty = (0, 0, np.zeros((6, 8), bool))
     writer("sub/a.jpg", image, Instances([0.9, 0.8], [0, 0], [(0, 0, parts), empty], (6, 8)))
     assert [path.name for path in (tmp_path / "sub/a.jpg.masks").iterdir()] == ["001_cat.png"]
-    shapes = json.loads((tmp_path / "sub/a.jpg.json").read_text())["shapes"]
+    shapes = json.loads((tmp_path / "sub/a.json").read_text())["shapes"]
     assert [shape["group_id"] for shape in shapes] == [1, 1]
     writer("sub/a.jpg", image, Instances([], [], [], (6, 8)))
     assert not list((tmp_path / "sub/a.jpg.masks").iterdir())

@@ -63,7 +63,8 @@ def figure(dataset, index, matching, number, threshold):
               drawable_name(names, matching.object_classes[i]))
              for i, is_missed in zip(objects, missed, strict=True)]
     found = [(matching.rles[i], KIND_COLORS[matching.kinds[i]],
-              f"{drawable_name(names, matching.classes[i])} {matching.scores[i]:.2f}") for i in shown]
+              f"{drawable_name(names, matching.classes[i])} {matching.scores[i]:.2f}")
+             for i in shown]
     image = dataset.load_image(index)
     pictures = "".join(f'<img alt="{alt}" src="{data_uri(drawn(image, marks))}">'
                        for alt, marks in (("ground truth", truth), ("results", found)))

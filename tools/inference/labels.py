@@ -11,7 +11,7 @@ from tools.inference.text import measure_text, put_text
 
 FONT_SCALE = 1 / 1150              # relative to the side of the image (1.0: capitals of 22 pixels)
 SMALLEST_FONT = 0.33               # font scale; below it nothing is readable
-LARGEST_SHARE = 1 / 5              # of the image that a label may cover; no label beyond it
+LARGEST_SHARE = 1 / 8              # of the image that a label may cover; no label beyond it
 LOOK = 256                         # pixels per side in which the parts of a mask are looked at
 LEGEND_SHARE = 0.6                 # of the height and width that a legend may take
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tools.runtime import available_cores, configure, resolve_device
 
-configure()                        # before Paddle: the threads of a user's program as of the scripts
+configure()                        # before Paddle: the threads of the scripts, for a user too
 
 import paddle
 
@@ -14,8 +14,8 @@ from config.base import Base
 from model.decode import Decoder
 from model.solov2 import build_solov2
 from tools.data.transforms import Preprocess, pad_to_divisor
-from tools.inference.engine import Dygraph, open_engine
 from tools.errors import UserError
+from tools.inference.engine import Dygraph, open_engine
 from tools.inference.image_instances import ImageInstances
 from tools.inference.inputs import each_image, is_endless, is_one_image
 from tools.inference.pipeline import Pipeline

@@ -33,7 +33,8 @@ class TableWriter:
         """(rows without the name of the image, drawn instances per class) of an image."""
         pixels = found.size[0] * found.size[1]
         columns = zip(shown.names, shown.scores.tolist(), shown.boxes.astype(int).tolist(),
-                      shown.areas.tolist(), shown.centroids.round(1).tolist(), strict=True)
+                      shown.areas.tolist(), shown.centroids.astype(float).round(1).tolist(),
+                      strict=True)
         rows = [(number, name, f"{score:.4f}", *box, area, f"{100 * area / pixels:.3f}", *center)
                 for number, (name, score, box, area, center) in enumerate(columns, 1)]
         counted = shown.class_indices.tolist()

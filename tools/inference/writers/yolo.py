@@ -43,7 +43,7 @@ class YoloNames:
     def __enter__(self):
         names = "".join(f"  {index}: {json.dumps(name, ensure_ascii=False)}\n"
                         for index, name in enumerate(self.class_names))
-        write_text(self.path, f"# text files beside this one, named as their images\nnames:\n{names}")
+        write_text(self.path, f"# the classes of the text files beside this one\nnames:\n{names}")
         return self
 
     def rows(self, image_id, found, shown):
