@@ -50,7 +50,7 @@ def soft_masks(kernels, mask_features, threshold, pool):
     if len(kernels) == 0:                # an empty product is an error in some versions of Paddle
         yield []
         return
-    threshold_logit = np.log(threshold / (1 - threshold))
+    threshold_logit = logit(threshold)
     for logits in mask_logits(kernels, mask_features, pool):
         yield [SoftMask(row, threshold_logit) for row in logits]
 
@@ -95,3 +95,8 @@ def sigmoid(logits):
     """float32 -> float32; logits far below zero give 0 without a warning."""
     with np.errstate(over="ignore"):
         return 1 / (1 + np.exp(-logits))
+
+
+def logit(probability):
+    """The inverse of `sigmoid`."""
+    return np.log(probability / (1 - probability))
