@@ -52,22 +52,22 @@ def open_annotations(args):
     return CocoDataset(args.json, folder, training=False, max_broken_images=1.0)
 
 
-def open_predictor(cfg, weights, device, dataset):
-    """(a predictor with the network itself, its weights in words, whether they are random).
+def open_predictor(cfg, args, dataset):
+    """A predictor with the network itself; its `weights` are "" where they are random.
 
     A random network has the classes of the annotations, if there are any.
     """
-    if weights == RANDOM or (not weights and not os.path.isfile(cfg.weights_path)):
-        print(f"random weights: '{cfg.weights_path}' " + ("is not wanted" if weights else
-              "is missing (python -m convert --list shows what is published)"))
-        paddle.set_device(resolve_device(device))
-        paddle.seed(cfg.seed)
-        names = dataset.class_names if dataset else [f"class {number}" for number
-                                                     in range(1, cfg.num_classes + 1)]
-        cfg = cfg.replace(num_classes=len(names))
-        return Predictor.from_model(cfg, build_solov2(cfg), names), f"random (seed {cfg.seed})", True
-    predictor = Predictor(cfg, weights, device, engine="dygraph")
-    return predictor, predictor.weights, False
+    if args.weights != RANDOM and (args.weights or os.path.isfile(cfg.weights_path)):
+        return Predictor(cfg, args.weights, args.device, engine="dygraph")
+    if not args.weights:
+        print(f"'{cfg.weights_path}' is missing, so the weights are random: python -m convert "
+              f"--config {cfg.name} --download fetches published ones, --weights names others")
+    paddle.set_device(resolve_device(args.device))
+    paddle.seed(cfg.seed)
+    names = (dataset.class_names if dataset else
+             [f"class {number}" for number in range(1, cfg.num_classes + 1)])
+    cfg = cfg.replace(num_classes=len(names))
+    return Predictor.from_model(cfg, build_solov2(cfg), names)
 
 
 def found_objects(found, predictor):
@@ -76,46 +76,46 @@ def found_objects(found, predictor):
     return (shown.masks, shown.boxes, shown.class_indices) if len(shown) else None
 
 
-def main(argv=None):
-    args = parse_args(argv)
+def facts_of(args, found, predictor, objects):
+    """What the sentences of the page say, by name."""
+    cfg, sizes = predictor.cfg, {"original": found.image.shape[:2],
+                                 "resized": found.resized.shape[1:],
+                                 "padded": found.padded.shape[1:],
+                                 "map": found.mask_features.shape[1:]}
+    return {"photo": os.path.basename(args.photo), "config": cfg.name,
+            "weights": predictor.weights or f"random (seed {cfg.seed})",
+            "random": not predictor.weights, "classes": len(predictor.class_names),
+            **{name: f"{width} × {height}" for name, (height, width) in sizes.items()},
+            "channels": len(found.mask_features), "network": found.network_seconds,
+            "device": predictor.device, "paddle": paddle.__version__,
+            "short_side": cfg.test_short_side, "max_side": cfg.test_max_side,
+            "source": "lesson_json" if args.json else "lesson_found" if objects else "lesson_none",
+            "count": len(objects[0]) if objects else 0, "json": os.path.basename(args.json or "")}
+
+
+def explain(args):
+    """(HTML of the page, Trace, facts of the page)."""
     dataset = open_annotations(args)
-    predictor, weights, random = open_predictor(load_config(args), args.weights, args.device,
-                                                dataset)
+    predictor = open_predictor(load_config(args), args, dataset)
     image, objects = (annotated_photo(dataset, args.photo, predictor.class_names) if dataset else
                       (read_image(args.photo, apply_exif=True), None))
     started = time.perf_counter()
     found = trace(predictor, image)
-    if objects is None:
-        objects = found_objects(found, predictor)
-    lesson = None if objects is None else teach(found, predictor.cfg, objects)
+    objects = objects or found_objects(found, predictor)
+    lesson = teach(found, predictor.cfg, objects) if objects else None
     content = page_content(found, lesson, predictor)
-    facts = facts_of(args, found, predictor, weights, random, objects)
+    facts = facts_of(args, found, predictor, objects)
     facts["seconds"] = time.perf_counter() - started
-    text = page_text(content, facts, args.language)
+    return page_text(content, facts, args.language), found, facts
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    text, found, facts = explain(args)
     write_text(args.output, text)
-    seconds = time.perf_counter() - started
-    print(f"{args.output}: {len(text.encode()) / 1e6:.2f} MB in {seconds:.1f} s, "
-          f"{found.network_seconds:.2f} s of them the network's; {predictor.cfg.name}, "
-          f"weights {weights}, {len(found.instances)} instances")
-
-
-def facts_of(args, found, predictor, weights, random, objects):
-    """What the sentences of the page say, by name."""
-    cfg = predictor.cfg
-    return {"photo": os.path.basename(args.photo), "config": cfg.name, "weights": weights,
-            "random": random, "classes": len(predictor.class_names),
-            "original": wide_by_tall(found.image.shape[:2]),
-            "resized": wide_by_tall(found.resized.shape[1:]),
-            "padded": wide_by_tall(found.padded.shape[1:]),
-            "map": wide_by_tall(found.mask_features.shape[1:]),
-            "channels": len(found.mask_features), "network": found.network_seconds,
-            "device": predictor.device, "paddle": paddle.__version__,
-            "short_side": cfg.test_short_side, "max_side": cfg.test_max_side, "source": "lesson_json" if args.json else "lesson_found" if objects else "lesson_none",
-            "count": 0 if objects is None else len(objects[0]), "json": os.path.basename(args.json or "")}
-
-
-def wide_by_tall(size):
-    return f"{size[1]} × {size[0]}"
+    print(f"{args.output}: {len(text.encode()) / 1e6:.2f} MB in {facts['seconds']:.1f} s, "
+          f"{facts['network']:.2f} s of them the network's; {facts['config']}, weights "
+          f"{facts['weights']}, {len(found.instances)} instances")
 
 
 if __name__ == "__main__":

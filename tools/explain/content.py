@@ -157,8 +157,8 @@ def cell_content(found, sides, area, maskness):
     rival, rival_score = rivals(found, classes[:, 0], sides)
     channels = np.argsort(-np.abs(found.kernels), 1, kind="stable")[:, :CHANNELS_SHOWN]
     weights = np.take_along_axis(found.kernels, channels, 1)
-    return {"classes": classes.tolist(), "scores": rows(scores),
-            "points": rows(points), "rival": rival, "rivalScore": rival_score, "area": area.tolist(),
+    return {"classes": classes.tolist(), "scores": rows(scores), "points": rows(points),
+            "rival": rival, "rivalScore": rival_score, "area": area.tolist(),
             "maskness": exact(maskness), "channels": channels.tolist(), "weights": rows(weights)}
 
 

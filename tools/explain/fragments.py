@@ -107,13 +107,15 @@ def lesson_columns(content, words):
     """The grid of a level with its owners, beside the objects that are taught."""
     return ('<div class="columns"><div><div class="tabs" id="lesson-tabs"></div>'
             '<canvas id="lesson-picture"></canvas><p class="note" id="lesson-note"></p></div>'
-            f'<div class="scroll"><table id="objects">{objects(content, words)}</table></div></div>')
+            '<div class="scroll"><table id="objects">'
+            f'{objects(content, words)}</table></div></div>')
 
 
 def losses_columns(content, words):
     """The grids of both losses, and what they add up to."""
-    grids = "".join(f'<figure><figcaption id="{name}-title"></figcaption>'
-                    f'<canvas id="{name}-picture"></canvas></figure>' for name in ("category", "mask"))
+    grids = "".join(f'<figure><figcaption id="{kind}-title"></figcaption>'
+                    f'<canvas id="{kind}-picture"></canvas></figure>'
+                    for kind in ("category", "mask"))
     return f'<div class="columns even">{grids}</div><p class="note">{total(content, words)}</p>'
 
 

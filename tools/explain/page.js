@@ -22,8 +22,7 @@ function place(cell) {                                      // cell of all level
 }
 const cellName = cell => `${levelName(place(cell).level)} ${place(cell).row},${place(cell).column}`;
 
-// -- pictures -------------------------------------------------------------------------------------
-async function load(value) {                                // decode every picture in the data
+async function load(value) {                                // read every picture in the data
   if (typeof value === "string" && value.startsWith("data:image/")) {
     images.set(value, new Image());
     await new Promise(loaded => Object.assign(images.get(value), { onload: loaded, src: value }));
@@ -101,7 +100,6 @@ function tabs(id, chosen, choose) {
   [...$(id).children].forEach((button, i) => { button.onclick = () => choose(i); });
 }
 
-// -- the sections ---------------------------------------------------------------------------------
 function outline(pen, [x1, y1, x2, y2], scale, color, dashes = []) {
   pen.lineWidth = 2;
   pen.strokeStyle = color;
@@ -158,16 +156,15 @@ function showCell(cell) {
 }
 function fates(cell) {                                      // one paragraph per class that it competes for
   const found = candidates.filter(c => c.cell === cell), threshold = data.settings.score_threshold;
-  if (!found.length) return `<p>${cells.points[cell][0] > threshold ? words.fates.left : fill(words.none, threshold)}</p>`;
+  const none = cells.points[cell][0] > threshold ? words.fates.left : fill(words.none, threshold);
+  if (!found.length) return `<p>${none}</p>`;
   return found.map(c => `<p class="fate" data-fate="${c.fate}">` + (c.after === null ? className(c.class) + ". " :
     fill(words.product, className(c.class), number(c.score), number(c.maskness), number(c.rescored)) + " " +
     (c.by === null ? words.undecayed : fill(words.decayed, `#${c.by + 1} (${cellName(candidates[c.by].cell)})`,
       number(c.iou), number(c.factor), number(c.after)))) + ` ${fill(words.fates[c.fate], reason(c))}</p>`).join("");
 }
-function reason(c) {
-  return { kept: c.instance + 1, decayed: data.settings.update_threshold, crowded: data.settings.max_per_image,
-    small: levels[place(c.cell).level].stride }[c.fate];
-}
+const reason = c => ({ kept: c.instance + 1, decayed: data.settings.update_threshold,
+  crowded: data.settings.max_per_image, small: levels[place(c.cell).level].stride })[c.fate];
 function ownership(cell) {
   if (!lesson) return "";
   const owned = lesson.pairs.cell.flatMap((c, i) => c === cell ? [i] : []), { level } = place(cell);
@@ -198,7 +195,6 @@ function showGallery() {
   });
 }
 function showCandidates() {
-  if (!candidates.length) return;
   [...$("candidates").tBodies[0].rows].forEach((row, i) => { row.onclick = () => showPair(i); });
   showPair(Math.max(0, candidates.findIndex(c => c.by !== null)));
 }
@@ -241,8 +237,8 @@ function showLosses(level) {
     `rgba(240, 50, 50, ${Math.sqrt(lesson.category_losses[c] / most)})`);
   drawGrid(photo($("mask-picture"), 640, 0.45), level, c =>
     mask.has(c) ? `rgba(240, 50, 50, ${0.15 + 0.85 * mask.get(c)})` : null);
-  $("category-title").textContent = `${levelName(level)}: ${words.categoryTab}`;
-  $("mask-title").textContent = `${levelName(level)}: ${words.maskTab}`;
+  for (const kind of ["category", "mask"])
+    $(`${kind}-title`).textContent = `${levelName(level)}: ${words[kind + "Tab"]}`;
 }
 function showStrip() {                                      // a small picture of every step
   const first = candidates.length ? candidates[0].cell : 0, p3 = data.pyramid.find(m => m.name === "p3");
@@ -258,7 +254,6 @@ function showStrip() {                                      // a small picture o
   });
 }
 
-// -- choosing -------------------------------------------------------------------------------------
 function choose(cell) {                                     // keep a cell, and its place in the address
   const { level, row, column } = place(cell);
   Object.assign(state, { cell, hovered: null, level });
@@ -294,7 +289,8 @@ async function start() {
   await load(data);
   state.cell = fromAddress() ?? (candidates.length ? candidates[0].cell : 0);
   state.level = place(state.cell).level;
-  showInput(); showPyramid(); showGrid(); showFeatures(); showGallery(); showCandidates();
+  showInput(); showPyramid(); showGrid(); showFeatures(); showGallery();
+  if (candidates.length) showCandidates();
   $("result-picture").src = data.result;
   if (lesson) startLesson();
   showStrip(); listen();

@@ -1,6 +1,6 @@
 """What one image would teach the network: objects, the cells that own them and why, the losses.
 
-Everything comes from model/targets.py and model/losses.py, for the outputs that were just predicted.
+All comes from model/targets.py and model/losses.py, for the outputs that were just predicted.
 I objects, L levels, T cells of all levels, M positive (cell, object) pairs, P pixels at stride 4.
 """
 from dataclasses import dataclass
