@@ -1,24 +1,20 @@
 """Convert checkpoints of other projects: python -m convert FILE [--config N] [--to FAMILY]."""
-from tools.runtime import configure
+import argparse
+import json
+from pathlib import Path
 
-configure()
-
-import argparse  # noqa: E402
-import json  # noqa: E402
-from pathlib import Path  # noqa: E402
-
-from config import config_name, get_config, list_configs  # noqa: E402
-from convert.converter import convert, expected_misfit  # noqa: E402
-from convert.export import SUFFIXES, export  # noqa: E402
-from convert.families import BY_NAME, FAMILIES  # noqa: E402
-from convert.published import published_for, table  # noqa: E402
-from convert.readers import read_checkpoint  # noqa: E402
-from convert.rename import ConversionError  # noqa: E402
-from convert.report import input_text  # noqa: E402
-from tools.cli import add_version, run  # noqa: E402
-from tools.download import download  # noqa: E402
-from tools.errors import UserError  # noqa: E402
-from tools.weights.weights_file import save_weights  # noqa: E402
+from config import config_name, get_config, list_configs
+from convert.converter import convert, expected_misfit
+from convert.errors import ConversionError
+from convert.export import SUFFIXES, export
+from convert.families import BY_NAME, FAMILIES
+from convert.published import published_for, table
+from convert.readers import read_checkpoint
+from convert.report import input_text
+from tools.cli import add_version, run
+from tools.download import download
+from tools.errors import UserError
+from tools.weights.weights_file import save_weights
 
 
 def parse_args(argv=None):

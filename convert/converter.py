@@ -3,19 +3,20 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
-import paddle
 
 from config import CONFIGS, get_config
 from convert.coco_classes import COCO_CLASSES
+from convert.errors import ConversionError
 from convert.families import family_named, recognise
-from convert.rename import ConversionError
 from convert.report import count_lines, input_text
-from model.solov2 import build_solov2
+from tools.errors import shown
+from tools.runtime import configure
 from tools.weights.misfit import SHOWN, compare
+from tools.weights.schema import CATEGORY
 from tools.weights.weights_file import meta_of
 
-CATEGORY = "head.category_pred.weight"
 MAX_BIAS = 4096                    # more numbers are no bias of a convolution
+MAX_CLASSES = 100_000              # the largest vocabularies of detection have some ten thousand
 
 
 @dataclass
@@ -30,7 +31,16 @@ class Conversion:
 
 @cache
 def expected_shapes(config, num_classes):
-    """{name: shape} of every tensor of a config's network, without allocating any of them."""
+    """{name: shape} of every tensor of a config's network, without allocating any of them.
+
+    Only here is Paddle needed.  It takes seconds to load, so it is loaded when it comes to that: a
+    damaged or foreign file has long been refused.
+    """
+    configure()
+    import paddle
+
+    from model.solov2 import build_solov2
+
     cfg = get_config(config)
     with paddle.LazyGuard():
         model = build_solov2(cfg.replace(num_classes=num_classes or cfg.num_classes))
@@ -39,15 +49,15 @@ def expected_shapes(config, num_classes):
 
 def expected_misfit(source, config):
     """The Misfit between weights of ours and a config with their class count."""
-    for name, array in source.arrays.items():
-        if array.dtype != np.float32:
-            raise ConversionError(f"'{name}' has type {array.dtype}, expected float32")
     return compare(source.arrays, expected_shapes(config, class_count(source.arrays)))
 
 
 def class_count(arrays):
     """The number of classes that the last category convolution tells, or None."""
     shape = arrays[CATEGORY].shape if CATEGORY in arrays else ()
+    if len(shape) == 4 and not (0 < shape[0] <= MAX_CLASSES and all(shape)):
+        raise ConversionError(f"the file has {shape[0]} classes (a tensor of shape {list(shape)} "
+                              f"for {CATEGORY}); expected 1 to {MAX_CLASSES}")
     return shape[0] if len(shape) == 4 else None
 
 
@@ -73,8 +83,8 @@ def convert(source, config=None, family=None, num_classes=None, class_names=None
                    source_sha256=source.sha256, **batches_tracked(source.arrays))
     lines += [f"config: {name} ({note})"]
     lines += [*count_lines(len(arrays) - len(filled), dropped, filled, source.extras),
-              f"classes: {len(names)} ({names[0]}, {names[1]}, ...)" if len(names) > 1
-              else f"classes: 1 ({names[0]})", f"input: {input_text(kind.input)}"]
+              f"classes: {len(names)} ({', '.join(map(shown, names[:2]))}"
+              f"{', ...' if len(names) > 2 else ''})", f"input: {input_text(kind.input)}"]
     return Conversion(arrays, meta, name, lines)
 
 
@@ -226,6 +236,13 @@ def convert_backbone(source, family, arrays, dropped, unknown, lines):
 
 def batches_tracked(arrays):
     """torch's counters, which only the way back needs."""
-    counts = {name: int(array) for name, array in arrays.items()
+    counts = {name: count_of(array) for name, array in arrays.items()
               if name.endswith(".num_batches_tracked") and array.size == 1}
+    counts = {name: count for name, count in counts.items() if count is not None}
     return {"num_batches_tracked": counts} if counts else {}
+
+
+def count_of(array):
+    """The number of batches in an array of one number of any type, None if it is no count."""
+    number = array.reshape(-1)[0].item()
+    return int(number) if 0 <= number < 2**63 else None       # NaN is not

@@ -2,8 +2,8 @@
 import numpy as np
 
 from convert.converter import is_dcn_bias
+from convert.errors import ConversionError
 from convert.families import family_named
-from convert.rename import ConversionError
 from convert.writers import write_pdparams, write_pdparams_static, write_pth
 
 SUFFIXES = {"ppdet": ".pdparams", "ppdet-static": ".pdparams", "wxinlong": ".pth",

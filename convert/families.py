@@ -5,8 +5,9 @@ and mmdetection 2.x and 3.x.
 """
 from dataclasses import dataclass, field
 
+from convert.errors import ConversionError
 from convert.naming import ADELAIDET, MMDET, PPDET, STATIC, WXINLONG
-from convert.rename import ConversionError, Naming
+from convert.rename import Naming
 
 RGB = {"channel_order": "rgb", "pixel_mean": (123.675, 116.28, 103.53),
        "pixel_std": (58.395, 57.12, 57.375), "resize_library": "cv2"}

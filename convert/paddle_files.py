@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.rename import ConversionError
+from convert.errors import ConversionError
+from tools.errors import shown
+from tools.weights.safe_pickle import is_shape
 
 FLOAT32 = 5                # in Paddle's VarType
 RECORD_START = bytes(16)   # two versions and the number of levels of detail, all 0
@@ -54,10 +56,10 @@ def tar_members(data):
             raise ConversionError(f"the tar header at byte {position} is damaged")
         name = header[:100].rstrip(b"\0").decode("utf-8", "replace")
         if name.startswith("/") or ".." in name.split("/"):
-            raise ConversionError(f"refused the tar member '{name}': outside the archive")
+            raise ConversionError(f"refused the tar member '{shown(name)}': outside the archive")
         start = position + BLOCK
         if start + size > len(data):
-            raise ConversionError(f"the tar file is truncated in '{name}'")
+            raise ConversionError(f"the tar file is truncated in '{shown(name)}'")
         if header[156:157] in (b"0", b"\0"):
             yield name.rpartition("/")[2], data[start:start + size]
         position = start + -(-size // BLOCK) * BLOCK
@@ -76,14 +78,14 @@ def lod_tensor(name, content):
     try:
         version, levels, version2, length = struct.unpack_from("<IQIi", content, 0)
         if (version, levels, version2) != (0, 0, 0) or not 0 < length < 256:
-            raise ConversionError(f"'{name}' is not a tensor record of Paddle 1.x")
+            raise ConversionError(f"'{shown(name)}' is not a tensor record of Paddle 1.x")
         shape = tensor_shape(name, bytes(content[20:20 + length]))
     except (struct.error, IndexError):
-        raise ConversionError(f"the record '{name}' is damaged") from None
+        raise ConversionError(f"the record '{shown(name)}' is damaged") from None
     raw = content[20 + length:]
     if math.prod(shape) * 4 != len(raw):
-        raise ConversionError(f"'{name}' of shape {shape} needs {math.prod(shape) * 4} bytes, "
-                              f"not {len(raw)}")
+        raise ConversionError(f"'{shown(name)}' of shape {shape} needs {math.prod(shape) * 4} "
+                              f"bytes, not {len(raw)}")
     return np.frombuffer(raw, "<f4").reshape(shape)
 
 
@@ -103,10 +105,11 @@ def tensor_shape(name, description):
                 side, position = varint(description, position)
                 shape.append(side)
         else:
-            raise ConversionError(f"the description of '{name}' is damaged")
-    if kind != FLOAT32 or len(shape) > 8:
-        raise ConversionError(f"'{name}' has type {kind} and {len(shape)} sides, expected float32 "
-                              f"({FLOAT32}) and at most 8")
+            raise ConversionError(f"the description of '{shown(name)}' is damaged")
+    if kind != FLOAT32 or not is_shape(tuple(shape)):
+        raise ConversionError(f"'{shown(name)}' has type {shown(kind)} and shape "
+                              f"{shown(tuple(shape))}, expected float32 ({FLOAT32}) and a shape "
+                              "that fits into memory")
     return tuple(shape)
 
 

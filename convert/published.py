@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from config import CONFIGS
-from convert.rename import ConversionError
+from convert.errors import ConversionError
 
 PPDET = "https://paddledet.bj.bcebos.com/models"
 STATIC = "https://paddlemodels.bj.bcebos.com/object_detection"

@@ -4,28 +4,34 @@ PaddleDetection 2.x and 0.5 (.pdparams), PyTorch (.pth, both layouts), detectron
 of Paddle 1.x (folder or .tar), and our own weights.
 """
 import hashlib
-import json
 import mmap
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from convert.errors import ConversionError
 from convert.paddle_files import read_folder, read_tar
-from convert.rename import ConversionError
 from convert.torch_files import TorchTensor, is_legacy, read_legacy, read_zip
-from tools.weights.pickle_machine import UnsafePickle
+from tools.errors import UserError, shown
+from tools.weights import schema
+from tools.weights.pickle_machine import SLOT, UnsafePickle
 from tools.weights.safe_pickle import NUMPY, check_tail, read
 from tools.weights.weights_file import INPUT_SETTINGS, META
 
+MAX_TENSORS = 20_000
 WRAPPERS = ("state_dict", "model")           # in this order: detectron2 has "model", mmcv the first
 
 
-def pair(machine, items=()):
+def tuple_of(machine, items=()):
+    """What Paddle makes of a tensor that it saves with its name: tuple([name, array])."""
+    if type(items) not in (list, tuple):
+        raise UnsafePickle("refused a tuple of something that is no list")
+    machine.hold(SLOT * len(items))
     return tuple(items)
 
 
-PDPARAMS = {**NUMPY, ("builtins", "tuple"): pair, ("__builtin__", "tuple"): pair}
+PDPARAMS = {**NUMPY, ("builtins", "tuple"): tuple_of, ("__builtin__", "tuple"): tuple_of}
 
 
 @dataclass
@@ -52,16 +58,18 @@ def read_checkpoint(path):
             return Source(path, "folder of variables", hash_of(arrays), arrays)
         data = map_file(path)
         return read_data(path, data, hashlib.sha256(data).hexdigest())
-    except ConversionError as error:
-        raise ConversionError(f"'{path}': {error}") from None
-    except OSError as error:
-        raise ConversionError(f"cannot read '{path}': {error.strerror}") from None
     except UnsafePickle as error:
         raise UnsafePickle(f"'{path}' is damaged or not a checkpoint: {error}") from None
+    except UserError as error:
+        raise ConversionError(f"'{path}': {error}") from None
+    except OSError as error:
+        raise ConversionError(f"cannot read '{path}': {error.strerror or error}") from None
 
 
 def map_file(path):
     """The bytes of a file, read as they are needed."""
+    if not path.is_file():
+        raise ConversionError("is no regular file")
     if path.stat().st_size < 64:
         raise ConversionError(f"is no checkpoint: it has {path.stat().st_size} bytes")
     with open(path, "rb") as file:
@@ -91,23 +99,14 @@ def read_data(path, data, sha256):
 def own_source(path, sha256, content):
     """The Source in the content of a weights file of ours."""
     try:
-        meta = json.loads(content.pop(META))
-    except (ValueError, RecursionError):
-        meta = None
-    if not is_description(meta):
-        raise ConversionError("its description is damaged")
-    arrays = {name: named_array(name, value) for name, value in content.items()}
-    return Source(path, "ours", sha256, arrays, [], tuple(meta["class_names"]), meta)
-
-
-def is_description(meta):
-    """Whether the parts of a meta that the way back uses have their types."""
-    counts = meta.get("num_batches_tracked", {}) if isinstance(meta, dict) else None
-    return (isinstance(counts, dict) and all(type(n) is int and 0 <= n < 2**63
-                                             for n in counts.values())
-            and isinstance(meta.get("config"), str) and isinstance(meta.get("class_names"), list)
-            and are_names(meta["class_names"]) and isinstance(meta.get("input"), dict)
-            and set(INPUT_SETTINGS) <= set(meta["input"]))
+        meta = schema.parse_meta(content.pop(META))
+    except UserError as error:
+        raise ConversionError(f"its description is damaged: it {error}") from None
+    if not set(INPUT_SETTINGS) <= set(meta["input"]):
+        raise ConversionError("its description is damaged: it does not state its whole input")
+    schema.check_arrays(content)
+    schema.check_classes(meta, content)
+    return Source(path, "ours", sha256, content, [], tuple(meta["class_names"]), meta)
 
 
 def are_names(names):
@@ -119,9 +118,8 @@ def named_array(name, value):
     """The ndarray of an entry; Paddle may save a tensor as (parameter name, array)."""
     if type(value) is tuple and len(value) == 2:
         value = value[1]
-    if not isinstance(value, np.ndarray) or not are_names([name]):
-        raise ConversionError(f"the entry {str(name)[:80]!r} is no array but "
-                              f"{type(value).__name__}")
+    if not isinstance(value, np.ndarray):
+        raise ConversionError(f"the entry '{shown(name)}' is no array but {type(value).__name__}")
     return value
 
 
@@ -141,13 +139,17 @@ def unwrap(content, kinds):
     tensors = {}
     for name, value in state.items():
         if isinstance(value, kinds) and are_names([name]):
-            tensors[name.removeprefix("module.")] = value
-        elif not str(name).endswith("@@"):               # Paddle's table of parameter names
+            name = name.removeprefix("module.")
+            if name in tensors:
+                raise ConversionError(f"holds '{name}' twice, with and without 'module.'")
+            tensors[name] = value
+        elif type(name) is not str or not name.endswith("@@"):     # Paddle's table of names
             extras.append(name)
     if not tensors:
         raise ConversionError("holds no tensors")
-    extras = [key if are_names([key]) else repr(key)[:80] for key in extras]
-    return tensors, extras, class_names_in(content.get("meta"))
+    if len(tensors) > MAX_TENSORS:
+        raise ConversionError(f"holds {len(tensors)} tensors; a SOLOv2 has less than a thousand")
+    return tensors, [shown(key) for key in extras], class_names_in(content.get("meta"))
 
 
 def class_names_in(meta):

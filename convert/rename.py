@@ -8,14 +8,8 @@ field named in `words` is one of these words, {their word: our word}.
 import re
 from dataclasses import dataclass
 
-from tools.errors import UserError
-
 FIELD = re.compile(r"\{(?:(?P<factor>\d+)\*)?(?P<name>[a-z]\w*)(?:\+(?P<offset>\d+))?\}")
 NUMBER = "0|[1-9][0-9]{0,4}"
-
-
-class ConversionError(UserError):
-    """The tensors of a file and those of the model do not fit; the message lists both sides."""
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convert.rename import ConversionError
+from convert.errors import ConversionError
 from convert.zip_records import ZipRecords
-from tools.weights.pickle_machine import Global
-from tools.weights.safe_pickle import NUMPY, read
+from tools.errors import shown
+from tools.weights.pickle_machine import SLOT, Budget, Global
+from tools.weights.safe_pickle import MAX_NUMBERS, NUMPY, is_shape, read
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
@@ -41,11 +42,11 @@ class TorchTensor:
         last = self.offset + sum((side - 1) * stride for side, stride
                                  in zip(self.shape, self.strides, strict=True))
         if len(content) != self.storage.size * self.storage.dtype.itemsize:
-            raise ConversionError(f"storage {self.storage.key} has {len(content)} bytes instead of "
-                                  f"{self.storage.size} {self.storage.dtype} numbers")
+            raise ConversionError(f"storage {shown(self.storage.key)} has {len(content)} bytes "
+                                  f"instead of {self.storage.size} {self.storage.dtype} numbers")
         if size > self.storage.size or (size and last >= self.storage.size):
             raise ConversionError(f"a tensor of shape {self.shape} lies outside its storage "
-                                  f"{self.storage.key} of {self.storage.size} numbers")
+                                  f"{shown(self.storage.key)} of {self.storage.size} numbers")
         values = np.frombuffer(content, self.storage.dtype)[self.offset if size else 0:]
         return np.lib.stride_tricks.as_strided(
             values, self.shape, [stride * values.itemsize for stride in self.strides],
@@ -53,10 +54,11 @@ class TorchTensor:
 
 
 def rebuild_tensor(machine, storage, offset, shape, strides, *_):
-    if not isinstance(storage, Storage) or type(shape) is not tuple or type(strides) is not tuple \
-            or len(shape) != len(strides) or len(shape) > 8 \
-            or not all(type(n) is int and 0 <= n < 2**40 for n in (offset, *shape, *strides)):
-        raise ConversionError("refused a tensor without a proper storage, shape or strides")
+    if type(storage) is not Storage or not is_shape(shape) or type(strides) is not tuple \
+            or len(shape) != len(strides) \
+            or not all(type(n) is int and 0 <= n <= MAX_NUMBERS for n in (offset, *strides)):
+        raise ConversionError("refused a tensor outside a storage, or with a senseless "
+                              f"shape ({shown(shape)}) or strides")
     return TorchTensor(storage, offset, shape, strides)
 
 
@@ -65,7 +67,10 @@ def keep_first(machine, value, *_):
 
 
 def keep_items(machine, items=(), *_):
-    return list(items) if isinstance(items, (list, tuple)) else {}
+    if type(items) not in (list, tuple):
+        return {}
+    machine.hold(SLOT * len(items))
+    return list(items)
 
 
 def nothing(machine, *_):
@@ -87,9 +92,9 @@ TORCH = {**NUMPY,
 
 def storage_of(pid):
     """The Storage that a persistent id describes."""
-    if type(pid) is not tuple or len(pid) not in (5, 6) or pid[0] != "storage" \
-            or not isinstance(pid[1], Global) or pid[1].name not in STORAGES \
-            or type(pid[2]) is not str or type(pid[4]) is not int or not 0 <= pid[4] < 2**40:
+    if type(pid) is not tuple or len(pid) not in (5, 6) or type(pid[1]) is not Global \
+            or pid[1].name not in STORAGES or type(pid[0]) is not str or pid[0] != "storage" \
+            or type(pid[2]) is not str or type(pid[4]) is not int or not 0 <= pid[4] <= MAX_NUMBERS:
         raise ConversionError("refused a persistent id that is not a tensor storage")
     if len(pid) == 6 and pid[5] is not None:
         raise ConversionError("views of storages (torch < 0.4) are not read; save the file again")
@@ -123,21 +128,22 @@ def read_legacy(data):
         storage = storage_of(pid)
         return storages.setdefault(storage.key, storage)
 
-    _, position = read(data)
-    protocol, position = read(data, position=position)
-    system, position = read(data, position=position)
-    if protocol != LEGACY_PROTOCOL or not isinstance(system, dict) \
-            or not system.get("little_endian"):
-        raise ConversionError(f"the file has an unknown layout (protocol {protocol!r:.40})")
-    content, position = read(data, TORCH, remember, (TorchTensor,), position)
-    keys, position = read(data, position=position)
-    if not isinstance(keys, list) or not all(type(key) is str for key in keys):
+    budget = Budget(len(data))
+    _, position = read(data, budget=budget)
+    protocol, position = read(data, position=position, budget=budget)
+    system, position = read(data, position=position, budget=budget)
+    if type(protocol) is not int or protocol != LEGACY_PROTOCOL or type(system) is not dict \
+            or system.get("little_endian") is not True:
+        raise ConversionError(f"the file has an unknown layout (protocol {shown(protocol)})")
+    content, position = read(data, TORCH, remember, (TorchTensor,), position, budget)
+    keys, position = read(data, position=position, budget=budget)
+    if type(keys) is not list or not all(type(key) is str for key in keys):
         raise ConversionError("the list of storages is damaged")
     places = locate(data, keys, storages, position)
 
     def array(tensor):
         if tensor.storage.key not in places:
-            raise ConversionError(f"the file has no storage {tensor.storage.key[:80]}")
+            raise ConversionError(f"the file has no storage {shown(tensor.storage.key)}")
         start, stop = places[tensor.storage.key]
         return tensor.array(data[start:stop])
 
@@ -149,14 +155,14 @@ def locate(data, keys, storages, position):
     places = {}
     for key in keys:
         if key not in storages or position + 8 > len(data):
-            raise ConversionError(f"the file is truncated or damaged at storage {key[:80]}")
+            raise ConversionError(f"the file is truncated or damaged at storage {shown(key)}")
         size, = struct.unpack_from("<q", data, position)
         if size != storages[key].size:
-            raise ConversionError(f"storage {key} has {size} numbers instead of "
+            raise ConversionError(f"storage {shown(key)} has {size} numbers instead of "
                                   f"{storages[key].size}")
         start = position + 8
         position = start + size * storages[key].dtype.itemsize
         if position > len(data):
-            raise ConversionError(f"the file is truncated: storage {key} ends behind its end")
+            raise ConversionError(f"the file is truncated: storage {shown(key)} ends behind it")
         places[key] = start, position
     return places

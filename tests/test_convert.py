@@ -7,11 +7,12 @@ import pytest
 from config import CONFIGS, get_config
 from convert.coco_classes import COCO_CLASSES
 from convert.converter import convert, expected_shapes
+from convert.errors import ConversionError
 from convert.export import to_theirs
 from convert.families import EXPORTS
 from convert.published import PUBLISHED, published_for
 from convert.readers import Source
-from convert.rename import ConversionError, Naming, Rule
+from convert.rename import Naming, Rule
 from tests.golden.checkpoints import key_lists
 
 R18 = "wxinlong__SOLOv2_LIGHT_448_R18_3x"

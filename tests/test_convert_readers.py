@@ -7,8 +7,8 @@ import numpy as np
 import paddle
 import pytest
 
+from convert.errors import ConversionError
 from convert.readers import read_checkpoint
-from convert.rename import ConversionError
 from convert.writers import named, text, value, write_pdparams, write_pdparams_static, write_pth
 from tests.checkpoint_files import lod_record, small_tensors, write_legacy_pth, write_variables
 from tools.errors import UserError

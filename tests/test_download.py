@@ -13,8 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from convert import __main__ as command
+from convert.errors import ConversionError
 from convert.published import Published
-from convert.rename import ConversionError
 from tools import download as downloads
 from tools.download import download
 from tools.errors import UserError

@@ -1,7 +1,10 @@
 """How the tensors of a file differ from those of a model."""
 from dataclasses import dataclass
 
+from tools.errors import shown
+
 SHOWN = 20                         # names per list of an error
+WIDTH = 200                        # characters of a line
 
 
 @dataclass
@@ -16,14 +19,20 @@ class Misfit:
         return len(self.unknown) + len(self.missing) + len(self.shapes)
 
     def text(self):
-        return "".join(
-            f"\n  {title} ({len(lines)}):" + "".join(f"\n    {line}" for line in lines[:SHOWN])
-            + (f"\n    ... and {len(lines) - SHOWN} more" if len(lines) > SHOWN else "")
-            for title, lines in (
-                ("in the file, not in the model", self.unknown),
-                ("in the model, not in the file", self.missing),
-                ("of another shape", [f"{name}: {list(have)} in the file, {list(want)} in the model"
-                                      for name, have, want in self.shapes])) if lines)
+        """The lists for a message; the names may be those of somebody else's file."""
+        shapes = [f"{name}: {list(have)} in the file, {list(want)} in the model"
+                  for name, have, want in self.shapes]
+        return "".join(block(title, lines) for title, lines in (
+            ("in the file, not in the model", self.unknown),
+            ("in the model, not in the file", self.missing),
+            ("of another shape", shapes)) if lines)
+
+
+def block(title, lines):
+    """A title and its first lines, indented, each on a line of its own."""
+    text = f"\n  {title} ({len(lines)}):"
+    text += "".join(f"\n    {shown(line, WIDTH)}" for line in lines[:SHOWN])
+    return text + (f"\n    ... and {len(lines) - SHOWN} more" if len(lines) > SHOWN else "")
 
 
 def compare(arrays, expected):

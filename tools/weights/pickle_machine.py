@@ -1,15 +1,23 @@
 """A machine that runs the opcodes of pickles (protocols 2 to 5) and cannot execute anything.
 
 A pickle is a program: `pickle.Unpickler` imports and calls what it names.  Here a name is looked up
-in a table of our own constructors, and a size is checked against the bytes of the file before
-anything is allocated.
+in a table of our own constructors, and everything that is made is paid for from a budget in
+proportion to the file.  A value of the file is hashed, compared and shown only after a look at its
+exact type: a tuple may hold itself twice per level, and whoever walks it never comes back.
 """
 import struct
+import sys
 from itertools import islice
 
-from tools.errors import UserError
+from tools.errors import UserError, shown
 
 MAX_OPCODES = 1_000_000    # a checkpoint with optimizer state has some ten thousand
+TIMES = 4                  # bytes per byte of the file: Python 2 files hold text, bytes and arrays
+ROOM = 16 << 20            # and bytes for containers, however small the file
+OBJECT = 64                # bytes of a small object
+SLOT = 9                   # bytes of an item in a list, with what lists keep in reserve
+ENTRY = 100                # bytes of an entry of a dict or of the memo
+EMPTY_TEXT = sys.getsizeof("")
 MARK = object()
 DAMAGE = (IndexError, KeyError, ValueError, TypeError, AttributeError, OverflowError)
 
@@ -34,16 +42,32 @@ class Unfinished:
         raise NotImplementedError
 
 
+class Budget:
+    """Bytes that may be made while one file of `size` bytes is read."""
+
+    def __init__(self, size):
+        self.content, self.objects = TIMES * size + 4096, TIMES * size + ROOM
+
+    def spend(self, size):
+        """Pay for text, bytes or the numbers of an array."""
+        self.content -= size
+        self.check()
+
+    def hold(self, size):
+        """Pay for objects and places in containers."""
+        self.objects -= size
+        self.check()
+
+    def check(self):
+        if self.content < 0 or self.objects < 0:
+            raise UnsafePickle(f"would take more memory than {TIMES} times its size")
+
+
 def check_key(key):
-    """`key`, if its hash is harmless: hashing nested tuples can take for ever."""
+    """`key`, if its hash is harmless."""
     if type(key) is str or key is None or (isinstance(key, int) and -2**63 <= key < 2**63):
         return key
     raise UnsafePickle(f"refused a dict key of type {type(key).__name__}")
-
-
-def own_bytes(value):
-    """Long bytes are views of the file, so that arrays need no copy; containers get real bytes."""
-    return bytes(value) if type(value) is memoryview else value
 
 
 class Machine:
@@ -51,21 +75,16 @@ class Machine:
 
     `constructors`: {(module, name): function(machine, *arguments), or None where the name may stand
     but not be called}.  `persistent`: function of a persistent id.  It starts at `position` and
-    leaves it behind the pickle.  The result may still hold a `Global` or an `Unfinished`; see
-    safe_pickle.check_result.
+    leaves it behind the pickle.  `budget`: shared by the pickles of one file.  The result may still
+    hold a `Global` or an `Unfinished` (safe_pickle.check_result); its bytes are views of `data`.
     """
 
-    def __init__(self, data, constructors, persistent=None, position=0):
+    def __init__(self, data, constructors, persistent=None, position=0, budget=None):
         self.data, self.position = memoryview(data), position
         self.constructors, self.persistent = constructors, persistent
-        self.budget = 2 * len(self.data) + 4096          # bytes that constructors may allocate
+        budget = budget or Budget(len(self.data))
+        self.spend, self.hold = budget.spend, budget.hold
         self.stack, self.memo = [], {}
-
-    def spend(self, size):
-        """Account for `size` bytes; refuses to make much more than the file holds."""
-        self.budget -= size
-        if self.budget < 0:
-            raise UnsafePickle("its arrays take more memory than the file has bytes")
 
     def load(self):
         """Run to the end of the pickle.  Raises UnsafePickle."""
@@ -79,11 +98,11 @@ class Machine:
                 if action is None:
                     raise UnsafePickle(f"refused opcode 0x{opcode:02x} at byte {self.position - 1}")
                 action(self)
-        except UnsafePickle:
+        except UserError:
             raise
         except DAMAGE as error:
             raise UnsafePickle(f"damaged at byte {self.position} ({type(error).__name__}: "
-                               f"{str(error)[:100]})") from None
+                               f"{shown(str(error))})") from None
         raise UnsafePickle(f"has more than {MAX_OPCODES} opcodes")
 
     def take(self, size):
@@ -110,6 +129,15 @@ class Machine:
     def push(self, value):
         self.stack.append(value)
 
+    def make(self, value):
+        """Push something new."""
+        self.hold(OBJECT)
+        if type(value) is str:
+            self.spend(sys.getsizeof(value) - EMPTY_TEXT)
+        elif type(value) is tuple:
+            self.hold(SLOT * len(value))
+        self.stack.append(value)
+
     def pop(self):
         value = self.stack.pop()
         if value is MARK:
@@ -129,11 +157,12 @@ class Machine:
 
     def pop_tuple(self, size):
         values = tuple(self.pop() for _ in range(size))
-        self.push(values[::-1])
+        self.make(values[::-1])
 
     def remember(self, index):
         if index > MAX_OPCODES:
             raise UnsafePickle(f"refused memo index {index}")
+        self.hold(ENTRY)
         self.memo[index] = self.stack[-1]
 
     def recall(self, index):
@@ -144,15 +173,16 @@ class Machine:
 
     def find(self, module, name):
         if (module, name) not in self.constructors:
-            raise UnsafePickle(f"refused '{str(module)[:60]}.{str(name)[:60]}': only containers, "
+            raise UnsafePickle(f"refused '{shown(module, 60)}.{shown(name, 60)}': only containers, "
                                "numbers, text and arrays are read, nothing is executed")
-        self.push(Global(module, name, self.constructors[module, name]))
+        self.make(Global(module, name, self.constructors[module, name]))
 
     def reduce(self):
         arguments, function = self.pop(), self.pop()
         if not isinstance(function, Global) or function.construct is None \
                 or type(arguments) is not tuple:
             raise UnsafePickle(f"refused a call at byte {self.position}")
+        self.hold(ENTRY)
         self.push(function.construct(self, *arguments))
 
     def build(self):
@@ -174,13 +204,15 @@ class Machine:
     def extend(self, values):
         if type(self.stack[-1]) is not list:
             raise UnsafePickle(f"damaged at byte {self.position}: not a list")
-        self.stack[-1].extend(map(own_bytes, values))
+        self.hold(SLOT * len(values))
+        self.stack[-1].extend(values)
 
     def update(self, values):
         if type(self.stack[-1]) is not dict or len(values) % 2:
             raise UnsafePickle(f"damaged at byte {self.position}: not a dict")
+        self.hold(ENTRY * (len(values) // 2))
         for key, value in zip(values[::2], values[1::2], strict=True):
-            self.stack[-1][check_key(key)] = own_bytes(value)
+            self.stack[-1][check_key(key)] = value
 
     def pair(self):
         value, key = self.pop(), self.pop()
@@ -193,7 +225,7 @@ class Machine:
         self.find(module, name)
 
     def long(self):
-        self.push(int.from_bytes(self.take(self.number("<B")), "little", signed=True))
+        self.make(int.from_bytes(self.take(self.number("<B")), "little", signed=True))
 
     def persistent_id(self):
         if self.persistent is None:
@@ -210,28 +242,28 @@ OPCODES = {
     b"N": lambda m: m.push(None),
     b"\x88": lambda m: m.push(True),
     b"\x89": lambda m: m.push(False),
-    b"J": lambda m: m.push(m.number("<i")),
-    b"K": lambda m: m.push(m.number("<B")),
-    b"M": lambda m: m.push(m.number("<H")),
+    b"J": lambda m: m.make(m.number("<i")),
+    b"K": lambda m: m.make(m.number("<B")),
+    b"M": lambda m: m.make(m.number("<H")),
     b"\x8a": Machine.long,
-    b"G": lambda m: m.push(m.number(">d")),
-    b"X": lambda m: m.push(m.text("<I")),
-    b"\x8c": lambda m: m.push(m.text("<B")),
-    b"\x8d": lambda m: m.push(m.text("<Q")),
-    b"T": lambda m: m.push(str(m.take(m.number("<I")), "latin1")),
-    b"U": lambda m: m.push(str(m.take(m.number("<B")), "latin1")),
-    b"B": lambda m: m.push(m.take(m.number("<I"))),
-    b"C": lambda m: m.push(bytes(m.take(m.number("<B")))),
-    b"\x8e": lambda m: m.push(m.take(m.number("<Q"))),
-    b"\x96": lambda m: m.push(bytearray(m.take(m.number("<Q")))),
-    b"]": lambda m: m.push([]),
+    b"G": lambda m: m.make(m.number(">d")),
+    b"X": lambda m: m.make(m.text("<I")),
+    b"\x8c": lambda m: m.make(m.text("<B")),
+    b"\x8d": lambda m: m.make(m.text("<Q")),
+    b"T": lambda m: m.make(str(m.take(m.number("<I")), "latin1")),
+    b"U": lambda m: m.make(str(m.take(m.number("<B")), "latin1")),
+    b"B": lambda m: m.make(m.take(m.number("<I"))),
+    b"C": lambda m: m.make(m.take(m.number("<B"))),
+    b"\x8e": lambda m: m.make(m.take(m.number("<Q"))),
+    b"\x96": lambda m: m.make(m.take(m.number("<Q"))),
+    b"]": lambda m: m.make([]),
     b"a": lambda m: m.extend([m.pop()]),
     b"e": lambda m: m.extend(m.pop_to_mark()),
-    b"}": lambda m: m.push({}),
+    b"}": lambda m: m.make({}),
     b"s": Machine.pair,
     b"u": lambda m: m.update(m.pop_to_mark()),
     b")": lambda m: m.push(()),
-    b"t": lambda m: m.push(tuple(m.pop_to_mark())),
+    b"t": lambda m: m.make(tuple(m.pop_to_mark())),
     b"\x85": lambda m: m.pop_tuple(1),
     b"\x86": lambda m: m.pop_tuple(2),
     b"\x87": lambda m: m.pop_tuple(3),

@@ -10,9 +10,9 @@ import pickle
 
 import numpy as np
 
-from tools.errors import UserError
+from tools.errors import UserError, shown
 from tools.files import atomic_file
-from tools.weights import safe_pickle
+from tools.weights import safe_pickle, schema
 from tools.weights.misfit import compare
 
 META = "meta@@"
@@ -58,9 +58,10 @@ def config_of(cfg, meta, source):
     differ = [f"{key}: {getattr(network, key)!r} in the file, {getattr(cfg, key)!r} in the config"
               for key in NETWORK_SETTINGS if getattr(network, key) != getattr(cfg, key)]
     if differ:
-        raise UserError(f"'{source}' was made for config {meta['config']}, not {cfg.name}:\n  "
+        made_for = shown(meta["config"])
+        raise UserError(f"'{source}' was made for config {made_for}, not {cfg.name}:\n  "
                         + "\n  ".join(differ)
-                        + f"\nUse --config={meta['config']}, or override these settings with -o")
+                        + f"\nUse --config={made_for}, or override these settings with -o")
     classes = len(meta["class_names"])
     if cfg.is_overridden("num_classes") and cfg.num_classes != classes:
         raise UserError(f"'{source}' has {classes} classes, {cfg.num_classes} were asked for; "
@@ -88,27 +89,13 @@ def read_weights(path, config="N"):
     if not isinstance(content, dict) or not isinstance(content.get(META), str):
         raise UserError(f"'{path}' is not a weights file of this project; convert it first: "
                         f"python -m convert {path}")
-    meta = parse_meta(content.pop(META), path)
-    wrong = [name for name, array in content.items() if not isinstance(array, np.ndarray)]
-    if wrong:
-        raise UserError(f"'{path}' holds entries that are not arrays: {', '.join(wrong[:5])}; "
-                        "convert it again")
-    return content, meta
-
-
-def parse_meta(text, path):
-    """The description in a weights file; UserError if it is damaged or lacks a part."""
     try:
-        meta = json.loads(text)
-    except (ValueError, RecursionError):
-        meta = None
-    kinds = {"config": str, "class_names": list, "network": dict, "input": dict}
-    lacking = [key for key, kind in kinds.items()
-               if not isinstance(meta, dict) or not isinstance(meta.get(key), kind)]
-    if lacking:
-        raise UserError(f"'{path}' does not state its {', '.join(lacking)}; "
-                        "convert or train it again")
-    return meta
+        meta = schema.parse_meta(content.pop(META))
+        schema.check_arrays(content)
+        schema.check_classes(meta, content)
+    except UserError as error:
+        raise UserError(f"'{path}' {error}; convert or train it again") from None
+    return content, meta
 
 
 def shapes_of(model):
@@ -151,7 +138,7 @@ def load_pretrained(model, path):
     skipped = {name for name in own
                if name not in arrays or arrays[name].shape != tuple(own[name].shape)}
     if len(skipped) * 2 > len(own):
-        raise UserError(f"'{path}' (config {meta.get('config')}) fits only "
+        raise UserError(f"'{path}' (config {shown(meta['config'])}) fits only "
                         f"{len(own) - len(skipped)} of {len(own)} tensors of the model; "
                         "use weights of the same architecture")
     model.set_state_dict({name: tensor if name in skipped else arrays[name]
