@@ -37,6 +37,14 @@ class ImageInstances(Instances):
         self.pixels, self.draw_threshold, self.tolerance = image, draw_threshold, tolerance
         return self
 
+    def __str__(self) -> str:
+        """As of Instances, with a line before those that `plot` leaves out."""
+        lines = super().__str__().splitlines()
+        drawn = int((self.scores >= self.draw_threshold).sum())
+        if drawn < len(self):
+            lines.insert(2 + drawn, f"      below {self.draw_threshold:g}, not drawn by plot():")
+        return "\n".join(lines)
+
     @property
     def image(self) -> np.ndarray:
         return read_image(self.source, apply_exif=True) if self.pixels is None else self.pixels
@@ -94,7 +102,7 @@ class ImageInstances(Instances):
     def to_dict(self) -> dict:
         """What a json holds: image, height, width, instances (class, score, box, area, rle)."""
         return {"image": self.source, "height": self.size[0], "width": self.size[1],
-                "instances": [row for row in self.rows()]}
+                "instances": list(self.rows())}
 
     def rows(self):
         """A dict for each instance, as in `to_dict`."""

@@ -140,8 +140,10 @@ def add_listed(text, folder, inputs, recursive, exclude):
         beside = folder / line
         if not line.strip() or line.lstrip().startswith("#") or str(beside) in inputs.lists:
             continue
-        known = is_address(line) or is_live(line) or os.path.exists(line)
-        expand(line if known or not beside.exists() else str(beside), inputs, recursive, exclude)
+        known = is_address(line) or is_live(line) or os.path.exists(line) or next(
+            glob.iglob(line), None)
+        expand(line if known or not next(glob.iglob(str(beside)), beside.exists()) else str(beside),
+               inputs, recursive, exclude)
 
 
 def add_folder(folder, inputs, recursive, exclude):

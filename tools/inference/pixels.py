@@ -89,6 +89,6 @@ def advice(image):
         return "; several images are a list of arrays" if image.ndim == 4 else ""
     if image.dtype == np.uint16:
         return "; from 16 bits: (image >> 8).astype('uint8')"
-    if image.dtype.kind == "f" and 0 <= np.nanmin(image) <= np.nanmax(image) <= 1:
+    if image.dtype.kind in "bf" and image.min() >= 0 and image.max() <= 1:
         return "; from 0..1: (image * 255).round().astype('uint8')"
     return "; from 0..255: image.clip(0, 255).astype('uint8')"
