@@ -12,7 +12,7 @@ from tools.errors import UserError
 from tools.inference.labels import draw_label, legend_labels, place_label, side_of
 from tools.inference.text import drawable_name
 
-OPACITY = 0.45
+OPACITY = 0.35                     # more of it and dark objects drown in their color
 FIRST_HUE = 0.55                   # a light blue
 GOLDEN_RATIO = 0.618034            # hues this far apart stay distinct, however many there are
 LIGHTNESS = (0.55, 0.70, 0.42)     # cycled, so that neighbouring hues differ in lightness too
