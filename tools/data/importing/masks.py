@@ -1,0 +1,164 @@
+"""Masks as pictures: one file per object, or one value (or colour) per object.
+
+Masks lie in a folder whose name says so (masks, PedMasks, photo.jpg.masks), or their own name does
+(photo_mask.png).  One belongs to the image whose name it has or starts with, else to that which a
+folder above it is named after, else to the only image beside its folder.  The class is the folder
+that is named neither after masks nor after an image, or the word in the file's name
+("001_cat.png"), or "object".
+"""
+import re
+from collections import defaultdict
+
+import cv2
+import numpy as np
+
+from tools.data.importing.bitmaps import png_values, values_in
+from tools.data.importing.collection import DAMAGED
+from tools.data.importing.source import SPLIT_WORD, split_of
+from tools.errors import shown
+
+NAME = "masks"
+FOLDER = re.compile(r"(?i)(mask|^(annotations?|labels?|instances?|seg(mentation)?s?|"
+                    r"ground_?truths?|gt)(?![a-z]))")
+MASK_WORD = re.compile(r"(?i)(?<![a-z])(masks?|seg(mentation)?|labels?|instances?|inst|objects?|"
+                       r"obj|gt|ids)(?![a-z])")
+MASK_ENDING = re.compile(r"(?i)[_.-](masks?|seg|labels?|instances?|instanceids)(?=[_.-]?\d*$)")
+HASH = re.compile(r"^[0-9a-f]{16,}$")
+DEFAULT_CLASS = "object"
+VOID = 255
+SOFT_EDGE = 127                    # what is brighter belongs to an object with soft edges
+NO_OWNER = "masks that belong to no image"
+SOFT = "masks with soft edges (what is brighter than half is the object)"
+BORDERS = "masks with a border of value 255 between objects (belongs to none)"
+PIECES = "masks of one value in several separate pieces (one object each)"
+
+
+def recognise(source):
+    images, owners = Images(source), []
+    for name in mask_files(source):
+        if owners := [owner for owner in [images.owner(name)] if owner]:
+            return f"mask pictures, such as {name} for {owners[0][0]}"
+    return None
+
+
+def is_mask(name):
+    """Whether a picture is a mask by the name of a folder or its own."""
+    *folders, file = name.split("/")
+    return any(map(FOLDER.search, folders)) or bool(
+        MASK_ENDING.search(file.rpartition(".")[0]))
+
+
+def mask_files(source):
+    return [name for name in source.ending(".png", ".bmp", ".tif", ".tiff", ".gif", ".jpg", ".jpeg")
+            if is_mask(name)]
+
+
+class Images:
+    """The images of a source that are no masks, found by the names of masks."""
+
+    def __init__(self, source):
+        self.by_stem, self.by_folder = defaultdict(list), defaultdict(list)
+        for name in source.images:
+            if not is_mask(name):
+                folder, _, file = name.rpartition("/")
+                self.by_stem[file.rpartition(".")[0].lower()].append(name)
+                self.by_stem[file.lower()].append(name)
+                self.by_folder[folder].append(name)
+
+    def owner(self, mask):
+        """(image, rest of the mask's own name, folders that may name the class), or None."""
+        *folders, file = mask.split("/")
+        stem = file.rpartition(".")[0]
+        for end in [len(stem), *(found.start() for found in
+                                 reversed(list(re.finditer(r"[_\-. ]", stem))))]:
+            if image := self.nearest(stem[:end], mask):
+                return image, stem[end:], folders
+        for depth in range(len(folders) - 1, -1, -1):
+            name = re.sub(r"(?i)\.masks$", "", folders[depth])
+            if image := self.nearest(name, mask):
+                return image, stem, folders[depth + 1:]
+        for depth in range(len(folders) - 1, -1, -1):
+            beside = [name for folder, names in self.by_folder.items() for name in names
+                      if folder.split("/")[:depth] == folders[:depth]] if depth else []
+            if len(beside) == 1:
+                return beside[0], stem, folders[depth:]
+        return None
+
+    def nearest(self, stem, mask):
+        """The image of this name whose folders have most in common with those of a mask."""
+        found = self.by_stem.get(stem.lower(), [])
+        return max(found, key=lambda name: common_head(name, mask), default=None) if stem else None
+
+
+def common_head(name, other):
+    count = 0
+    for one, two in zip(name.split("/"), other.split("/"), strict=False):
+        if one != two:
+            break
+        count += 1
+    return count
+
+
+def read(source, collection):
+    images, by_image = Images(source), defaultdict(list)
+    for name in mask_files(source):
+        owner = images.owner(name)
+        if owner is None:
+            collection.leave_out(NO_OWNER, name)
+            continue
+        image, rest, folders = owner
+        by_image[image].append((name, class_name(rest, folders)))
+    for image in source.images:
+        if is_mask(image):
+            continue
+        picture = collection.add_file(image, split=split_of(image))
+        for name, label in by_image[image] if picture else []:
+            read_mask(name, label, picture, collection)
+
+
+def class_name(rest, folders):
+    for folder in reversed(folders):
+        if not FOLDER.search(folder) and not SPLIT_WORD.fullmatch(folder.lower()) \
+                and not folder.isdigit() and folder.lower() not in ("images", "png", "data"):
+            return folder
+    if HASH.match(rest.lower()):
+        return DEFAULT_CLASS
+    word = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", MASK_WORD.sub("", rest.replace("_", " ")))
+    return word.strip().replace(" ", "_") or DEFAULT_CLASS
+
+
+def read_mask(name, label, picture, collection):
+    try:
+        values = png_values(collection.source.files[name])
+    except ValueError as error:
+        collection.leave_out(DAMAGED, f"{name}: {shown(str(error))}")
+        return
+    if values.shape != tuple(picture.size):
+        collection.leave_out(DAMAGED, f"{name}: {values.shape} for an image of {picture.size} "
+                                      "(height, width)")
+        return
+    if is_soft(values):
+        collection.note(SOFT, name)
+        values = (gray(values) > SOFT_EDGE).astype(np.int64)
+    found = values_in(values)
+    if len(found) > 1 and found[-1] == VOID:
+        collection.note(BORDERS, name)
+        found = found[:-1]
+    if len(found) == 1 and cv2.connectedComponents((values == found[0]).astype(np.uint8))[0] > 2:
+        collection.note(PIECES, name)
+    for value in found:
+        collection.add_mask(picture, label, values == value)
+
+
+def gray(values):
+    """The red channel of colours, grey values as they are."""
+    return values & 255
+
+
+def is_soft(values):
+    """Whether these are shades of one object rather than numbers of objects."""
+    shades = values & 255
+    if not (values == shades).all() and not (values == shades * 0x010101).all():
+        return False                                   # colours
+    bright = np.count_nonzero(shades > 250)
+    return len(np.unique(shades)) > 2 and 2 * bright > np.count_nonzero(shades)

@@ -1,0 +1,71 @@
+"""Open Images: a csv with MaskPath, ImageID and LabelName, and a PNG per object.
+
+Class names come from class-descriptions*.csv.  A mask may be smaller than its image; it is brought
+to the size of the image by the nearest pixel.
+"""
+import csv
+import io
+
+from tools.data.importing.bitmaps import nearest, png_mask
+from tools.data.importing.collection import AMBIGUOUS, DAMAGED, NO_IMAGE
+from tools.data.importing.source import split_of_file
+from tools.errors import shown
+
+NAME = "open-images"
+RESIZED = "masks of another size than their image (brought to it by the nearest pixel)"
+
+
+def recognise(source):
+    for name in source.ending(".csv"):
+        if is_mask_table(source.text(name)[:1000]):
+            return f"{name} with a column MaskPath"
+    return None
+
+
+def is_mask_table(text):
+    header = text.split("\n", 1)[0]
+    return "MaskPath" in header and "ImageID" in header
+
+
+def read(source, collection):
+    names = class_names(source)
+    files = {name.rpartition("/")[2]: name for name in source.ending(".png")}
+    images = {}
+    for name in source.images:
+        images.setdefault(name.rpartition("/")[2].rpartition(".")[0], []).append(name)
+    for table in source.ending(".csv"):
+        text = source.text(table)
+        if is_mask_table(text[:1000]):
+            for row in csv.DictReader(io.StringIO(text.replace("\0", ""))):
+                read_row(row, table, (names, files, images), collection)
+
+
+def class_names(source):
+    """{"/m/01g317": "Person"}."""
+    found = {}
+    for name in source.ending(".csv"):
+        if "class-descriptions" in name.rpartition("/")[2]:
+            rows = csv.reader(io.StringIO(source.text(name)))
+            found.update({row[0]: row[1] for row in rows if len(row) > 1})
+    return found
+
+
+def read_row(row, table, known, collection):
+    names, files, images = known
+    path, image = str(row.get("MaskPath")), str(row.get("ImageID"))
+    where = f"{table}: {path}"
+    candidates = images.get(image, [])
+    if len(candidates) != 1:
+        return collection.leave_out(AMBIGUOUS if candidates else NO_IMAGE, where)
+    picture = collection.add_file(candidates[0], split=split_of_file(table))
+    if picture is None:
+        return None
+    try:
+        mask = png_mask(collection.source.files[files[path.rpartition("/")[2]]])
+    except (KeyError, ValueError) as error:
+        return collection.leave_out(DAMAGED, f"{where}: {shown(str(error))}")
+    if mask.shape != tuple(picture.size):
+        collection.note(RESIZED, where)
+        mask = nearest(mask, picture.size)
+    label = str(row.get("LabelName"))
+    return collection.add_mask(picture, names.get(label, label), mask)
