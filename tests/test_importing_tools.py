@@ -343,7 +343,8 @@ class TestVia:
 
 
 class TestSupervisely:
-    def test_holes_bitmaps_and_data_sets(self, tmp_path):
+    def test_holes_bitmaps_and_data_sets(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("tools.data.importing.bitmaps.MOST_BYTES", 2**16)
         mask = blobs(2)[0]
         rows, columns = np.nonzero(mask)
         box = mask[rows.min():rows.max() + 1, columns.min():columns.max() + 1]
@@ -360,7 +361,7 @@ class TestSupervisely:
              "points": {"exterior": [[50, 10], [70, 30]], "interior": []}},
             {"classTitle": "dog", "geometryType": "line", "points": {"exterior": SQUARE}},
             {"classTitle": "dog", "geometryType": "bitmap",
-             "bitmap": {"data": base64.b64encode(zlib.compress(bytes(2**29))).decode(),
+             "bitmap": {"data": base64.b64encode(zlib.compress(bytes(2**20))).decode(),
                         "origin": [0, 0]}}]
         write(tmp_path / "in" / "meta.json", {"classes": [
             {"title": "dog", "shape": "bitmap"}, {"title": "cat", "shape": "polygon"}]})

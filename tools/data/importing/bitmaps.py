@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 MOST_PIXELS = 2**29                # of a mask; a damaged head may state any number
-MOST_BYTES = 2**28                 # that a compressed mask may unpack to
+MOST_BYTES = 2**26                 # that a compressed mask may unpack to
 
 
 def png_values(file):

@@ -72,7 +72,7 @@ class Images:
         for end in [len(stem), *(found.start() for found in
                                  reversed(list(re.finditer(r"[_\-. ]", stem))))]:
             if image := self.nearest(stem[:end], mask):
-                return image, stem[end:], folders
+                return image, stem[end:], own_folders(folders, image)
         for depth in range(len(folders) - 1, -1, -1):
             name = re.sub(r"(?i)\.masks$", "", folders[depth])
             if image := self.nearest(name, mask):
@@ -88,6 +88,14 @@ class Images:
         """The image of this name whose folders have most in common with those of a mask."""
         found = self.by_stem.get(stem.lower(), [])
         return max(found, key=lambda name: common_head(name, mask), default=None) if stem else None
+
+
+def own_folders(folders, image):
+    """The folders of a mask that may name its class: not those of its image or above the masks."""
+    folders = folders[common_head("/".join(folders), image.rpartition("/")[0]):]
+    kinds = [position for position, name in enumerate(folders) if FOLDER.search(name)]
+    stem = image.rpartition("/")[2].rpartition(".")[0].lower()
+    return [name for name in folders[kinds[0] if kinds else 0:] if name.lower() != stem]
 
 
 def common_head(name, other):
