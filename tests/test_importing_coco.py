@@ -88,8 +88,8 @@ def test_without_any_image_the_names_stay(tmp_path, capsys):
 def test_what_cannot_be_used_is_named(tmp_path):
     photo(tmp_path / "in" / "a.jpg")
     write(tmp_path / "in" / "all.json", coco([(1, "a.jpg"), (2, "gone.jpg")], [
-        annotation(1, 1), annotation(2, 1, segmentation=[]), annotation(3, 99), annotation(4, 1, 99),
-        annotation(5, 2), "text"]))
+        annotation(1, 1), annotation(2, 1, segmentation=[]), annotation(3, 99),
+        annotation(4, 1, 99), annotation(5, 2), "text"]))
     found = Imported(tmp_path / "in", tmp_path / "out")
     assert [entry["id"] for entry in found.jsons["train"]["annotations"]] == [1]
     for line in ("1 boxes without an outline", "1 annotations of images that are not listed",

@@ -1,4 +1,4 @@
-"""What annotation tools write: polygons come out with the same numbers, masks with the same pixels."""
+"""What annotation tools write: polygons keep their numbers, masks their pixels."""
 import base64
 import io
 import json
