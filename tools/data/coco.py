@@ -1,29 +1,35 @@
 """A data set in COCO format: images, classes, and per image the masks of its objects.
 
-H, W: size of the image; I: objects.  `category_id` is the number in the json, which may have gaps;
-`class_index` is 0..C-1.
+H, W: size of the image; I: objects; N: images.  `category_id` is the id in the json, which may have
+gaps or be a text; `class_index` is 0..C-1.
 """
+import json
 import logging
-import os
-import pickle
 from pathlib import Path
 
 import numpy as np
 
-from tools.data.coco_json import read_classes, read_coco_json, whole_number
+from tools.data.classes import choose_classes
+from tools.data.columns import RLE
+from tools.data.image_files import OTHER_NAME, find_files
 from tools.data.images import image_size, read_image
 from tools.data.masks import masks_to_boxes, segmentation_to_mask
-from tools.data.segmentations import usable_segmentation
-from tools.errors import UserError
+from tools.data.packed import open_coco
+from tools.data.selection import (
+    NOTHING_USABLE,
+    USED,
+    class_indices,
+    judge,
+    name_problems,
+    summaries,
+    training_images,
+)
+from tools.data.truth import GroundTruth, measure
+from tools.errors import UserError, shown
 
-UNLISTED_IMAGE = "annotations of images that are not listed (skipped)"
-UNLISTED_CLASS = "annotations of classes that are not in the classes file (left out)"
-NOTHING_USABLE = "images whose annotations are all crowds or unusable (skipped)"
 SIZE_OF_FILE = "images without a size in the json (that of the file is used)"
 MISSING = "images that are missing (skipped)"
 BROKEN = "images that cannot be used (skipped)"
-
-NAMES_SHOWN = 3                 # per problem, in a summary
 
 logger = logging.getLogger(__name__)
 
@@ -32,45 +38,64 @@ class CocoDataset:
     """Images and objects of a COCO json; see the methods for shapes.
 
     classes_file: one class name per line, in the order of the class indices; without it, the
-      order is that of the category ids.
+      order is that of the category ids.  class_names: classes that the data set must have (of
+      weights, of the training set), in their order; see `choose_classes`.
     training: keeps only images with an object and, evenly spread, the share `empty_images` of
       those without any annotation; otherwise every image is kept.  Crowd regions (iscrowd 1) are
       not objects, and an image of which nothing else is usable is no example of an empty one.
     max_broken_images: share of the images that may be missing; they are skipped.  0.0 also forbids
       images that turn out to be broken later, see `note_broken`.
+    drop_unused: leave out categories without any annotation.
     problems: {what was skipped or noticed: [names]}.
-    num_crowds: crowd regions; num_empty: images without any annotation, used or not.
+    num_crowds: crowd regions; num_empty: images without any annotation, used or not; num_objects:
+      usable objects.
     Raises UserError for a json that is not COCO, unknown categories and too many missing images.
     """
 
     def __init__(self, json_path, image_dir, classes_file="", training=True, empty_images=0.0,
-                 max_broken_images=0.0):
+                 max_broken_images=0.0, class_names=None, drop_unused=False):
         self.path, self.image_dir = str(json_path), Path(image_dir)
-        self.max_broken_images = max_broken_images
-        self.problems, self.num_crowds, self.num_empty = {}, 0, 0
-        content = read_coco_json(self.path, annotated=training, problems=self.problems)
-        self.category_ids, self.class_names = read_classes(content, self.path, classes_file)
+        self.max_broken_images, self._truth = max_broken_images, None
+        head, self._columns = open_coco(self.path)
+        self._odd_ids, self._unlisted = head["odd_ids"], head["unlisted"]
+        self.problems = head["problems"]
+        if training and not head["has_annotations"]:
+            raise UserError(f"annotation file '{self.path}' is not COCO: it has no list "
+                            "'annotations'")
+        self.category_ids, self.class_names = choose_classes(
+            head["categories"], np.unique(self._columns["category"]), self.path, self.problems,
+            classes_file, class_names, drop_unused)
         self.num_classes = len(self.category_ids)
+        self._class_of = class_indices(head, self._columns, self.category_ids, self.path,
+                                       self._name_of)
         if not self.image_dir.is_dir():
             raise UserError(f"image folder '{self.image_dir}' (of '{self.path}') does not exist")
-        self._infos = self._with_sizes(content["images"])
-        objects, annotated = self._objects_by_image(content)
-        self.num_empty = len(self._infos) - len(annotated)
+        self._info_ends = np.append(0, np.cumsum(self._columns["info_length"]))
+        names = [name for _, name in
+                 json.loads(b"[" + self._columns["info"][:-1].tobytes() + b"]")]
+        files = find_files(self.image_dir, names)
+        self._image_sizes = self._sizes(names, files)
+        rows, annotated = self._objects(names)
+        images = np.flatnonzero(self._image_sizes[:, 0] > 0)
+        self.num_empty = len(images) - len(annotated)
         if training:
-            self._keep_training_images(objects, annotated, empty_images)
-        self._drop_missing_files()
-        # Packed, because forked readers would copy every Python object that they touch.
-        self._objects = [pickle.dumps(objects[info["id"]]) for info in self._infos]
+            images = self._training_images(images, rows, annotated, names, empty_images)
+        self._keep(self._with_files(images, names, files), rows)
 
     def __len__(self):
-        return len(self._infos)
+        return len(self._images)
 
     def image_info(self, index):
-        """{"image_id", "file_name", "path", "size": (height, width)} of image `index`."""
-        info = self._infos[index]
-        return {"image_id": info["id"], "file_name": info["file_name"],
-                "path": str(self.image_dir / info["file_name"]),
-                "size": (info["height"], info["width"])}
+        """{"image_id", "file_name", "path", "size": (height, width)} of image `index`.
+
+        image_id: exactly that of the json, number or text.
+        """
+        row = int(self._images[index])
+        text = self._columns["info"][self._info_ends[row]:self._info_ends[row + 1] - 1]
+        image_id, name = json.loads(text.tobytes())
+        return {"image_id": image_id, "file_name": name,
+                "path": str(self.image_dir / self._other_names.get(row, name)),
+                "size": tuple(self._image_sizes[row].tolist())}
 
     def load_image(self, index):
         """uint8 [H, W, 3], BGR, of the size that the json gives.
@@ -90,7 +115,10 @@ class CocoDataset:
 
     def annotations(self, index):
         """[(annotation id, class index, segmentation)] of the usable objects, without crowds."""
-        return pickle.loads(self._objects[index])
+        rows = self._rows[self._first[index]:self._first[index + 1]]
+        rows = rows[~self._columns["crowd"][rows]]
+        return [(self._name_of(row), int(self._class_of[self._columns["category"][row]]),
+                 self._segmentation(row)) for row in rows.tolist()]
 
     def masks(self, index):
         """bool [I, H, W] of the `annotations`; one may cover no pixel."""
@@ -122,6 +150,26 @@ class CocoDataset:
                 "class_indices": class_indices, "image_id": info["image_id"],
                 "file_name": info["file_name"], "original_size": info["size"]}
 
+    def sizes(self):
+        """int64 [N, 2], (height, width) of all images."""
+        return self._image_sizes[self._images]
+
+    def ground_truth(self):
+        """The GroundTruth of all images, which an evaluation compares results to; made once."""
+        if self._truth is None:
+            columns, rows = self._columns, self._rows
+            images = np.repeat(np.arange(len(self)), np.diff(self._first))
+            infos = [self.image_info(index) for index in range(len(self))]
+            truth = GroundTruth(
+                path=self.path, category_ids=self.category_ids, class_names=self.class_names,
+                image_ids=[info["image_id"] for info in infos], sizes=self.sizes(), images=images,
+                classes=self._class_of[columns["category"][rows]], crowd=columns["crowd"][rows],
+                areas=columns["area"][rows], boxes=columns["box"][rows], rles=[])
+            self._truth = measure(truth, map(self._segmentation, rows.tolist()), lambda place: (
+                f"annotation {self._name_of(int(rows[place]))} of "
+                f"{infos[images[place]]['file_name']}"), self.problems)
+        return self._truth
+
     def note_broken(self, file_name, message):
         """Count and name, once, an image that cannot be read; UserError where none may be."""
         names = self.problems.setdefault(BROKEN, [])
@@ -132,89 +180,93 @@ class CocoDataset:
         names.append(file_name)
         logger.warning("%s; skipped (broken images so far: %d)", message, len(names))
 
-    def _with_sizes(self, images):
-        """The image entries with whole numbers as "height" and "width", else those of the file."""
-        known = []
-        for image in images:
-            size = [whole_number(image.get(key)) for key in ("height", "width")]
-            if None in size or min(size) < 1:
-                path, name = self.image_dir / image["file_name"], image["file_name"]
-                size = image_size(path)
-                if size is None:
-                    self.note_broken(name, f"image '{path}' has no size in '{self.path}', and its "
-                                     "file none that can be read")
-                    continue
-                self.problems.setdefault(SIZE_OF_FILE, []).append(name)
-            known.append({**image, "height": size[0], "width": size[1]})
-        return known
+    def _sizes(self, names, files):
+        """int64 [N, 2]: the json's sizes, else those of the files; (0, 0) where there is none."""
+        sizes = self._columns["size"]
+        unknown = np.flatnonzero(sizes[:, 0] == 0).tolist()
+        if unknown:
+            sizes = sizes.copy()
+        for row in unknown:
+            path, name = self.image_dir / (files[row] or names[row]), names[row]
+            size = image_size(path)
+            if size is None:
+                self.note_broken(name, f"image '{shown(str(path), 300)}' has no size in "
+                                 f"'{self.path}', and its file none that can be read")
+                continue
+            self.problems.setdefault(SIZE_OF_FILE, []).append(name)
+            sizes[row] = size
+        return sizes
 
-    def _objects_by_image(self, content):
-        """({image id: [see `annotations`]}, ids of the images with any annotation of a class)."""
-        infos = {info["id"]: info for info in self._infos}
-        objects, annotated = {key: [] for key in infos}, set()
-        class_index = {number: index for index, number in enumerate(self.category_ids)}
-        known = {category["id"] for category in content["categories"]}
-        for annotation in content["annotations"]:
-            category, info = annotation["category_id"], infos.get(annotation["image_id"])
-            if category not in known:
-                raise UserError(f"'{self.path}': annotation {annotation['id']} has category "
-                                f"{category}, which is not among the categories {sorted(known)}")
-            segmentation, reason = None, None
-            if info is None:
-                reason = UNLISTED_IMAGE
-            elif category not in class_index:
-                reason = UNLISTED_CLASS
-            else:
-                annotated.add(info["id"])
-                self.num_crowds += annotation["iscrowd"]
-                if not annotation["iscrowd"]:
-                    segmentation, reason = usable_segmentation(annotation,
-                                                               (info["height"], info["width"]))
-            if reason:
-                place = info["file_name"] if info else f"image {annotation['image_id']}"
-                name = f"annotation {annotation['id']} of {place}"
-                self.problems.setdefault(reason, []).append(name)
-            if segmentation:
-                objects[info["id"]].append((annotation["id"], class_index[category], segmentation))
-        return objects, annotated
+    def _objects(self, names):
+        """(rows of the usable annotations, crowds too; rows of the images with any annotation)."""
+        columns = self._columns
+        problem, own = judge(columns, self._class_of, self._image_sizes)
 
-    def _keep_training_images(self, objects, annotated, empty_images):
-        """Leave out what `training` says; UserError if nothing is left to train on."""
-        unusable = {key for key in annotated if not objects[key]}
-        empty = [info["id"] for info in self._infos if info["id"] not in annotated]
-        left_out = unusable | set(empty) - set(spread(empty, empty_images))
-        if unusable:
-            self.problems[NOTHING_USABLE] = [info["file_name"] for info in self._infos
-                                             if info["id"] in unusable]
-        kept = [info for info in self._infos if info["id"] not in left_out]
-        if not kept:
-            raise UserError(f"'{self.path}' has no image to use: {len(self._infos)} images are "
-                            f"listed, {sum(map(len, objects.values()))} usable objects"
+        def name_of(row, place):
+            image = int(columns["image"][row])
+            where = names[image] if image >= 0 else f"image {shown(self._unlisted[-1 - image])}"
+            return f"annotation {self._name_of(row)} of {where}"
+
+        name_problems(problem, own, columns, self._image_sizes, name_of, self.problems)
+        self.num_crowds = int(np.sum(columns["crowd"] & own))
+        rows = np.flatnonzero(own & np.isin(problem, USED))
+        self.num_objects = int(np.sum(~columns["crowd"][rows]))
+        return rows, np.unique(columns["image"][own])
+
+    def _training_images(self, listed, rows, annotated, names, empty_images):
+        """The rows of the images that train; UserError if there are none."""
+        with_objects = np.unique(self._columns["image"][rows[~self._columns["crowd"][rows]]])
+        used, unusable = training_images(listed, with_objects, annotated, empty_images)
+        if len(unusable):
+            self.problems[NOTHING_USABLE] = [names[row] for row in unusable.tolist()]
+        if not len(used):
+            raise UserError(f"'{self.path}' has no image to use, no object to learn from: "
+                            f"{len(listed)} images are listed, {self.num_objects} usable objects"
                             + "".join(f"; {line}" for line in summaries(self.problems)))
-        self._infos = kept
+        return used
 
-    def _drop_missing_files(self):
+    def _with_files(self, images, names, files):
         """Missing images are found now, not hours into a run; UserError if they are too many."""
-        present = set(os.listdir(self.image_dir))
-        missing = [info["file_name"] for info in self._infos if info["file_name"] not in present
-                   and not (self.image_dir / info["file_name"]).is_file()]
-        if len(missing) > self.max_broken_images * len(self):
-            raise UserError(f"{len(missing)} of {len(self)} images of '{self.path}' are missing, "
-                            f"the first is '{self.image_dir / missing[0]}'; the share "
-                            f"{self.max_broken_images:g} may be (setting max_broken_images)")
+        places = {row: files[row] for row in images.tolist()}
+        missing = [row for row, place in places.items() if place is None]
+        if len(missing) > self.max_broken_images * len(images):
+            first = shown(str(self.image_dir / names[missing[0]]), 300)
+            raise UserError(f"{len(missing)} of {len(images)} images of '{self.path}' are missing, "
+                            f"the first is '{first}'; the share {self.max_broken_images:g} may be "
+                            "(setting max_broken_images)")
+        self._other_names = {row: place for row, place in places.items()
+                             if place not in (None, names[row])}
+        if self._other_names:
+            self.problems[OTHER_NAME] = [names[row] for row in self._other_names]
         if missing:
-            self.problems[MISSING], gone = missing, set(missing)
-            self._infos = [info for info in self._infos if info["file_name"] not in gone]
+            self.problems[MISSING] = [names[row] for row in missing]
+        return np.setdiff1d(images, missing).astype(np.int64)
 
+    def _keep(self, images, rows):
+        """Arrays alone, because forked readers would copy every Python object that they touch."""
+        columns = self._columns
+        self._images = images
+        position = np.full(len(columns["size"]) + 1, -1)
+        position[images] = np.arange(len(images))
+        owner = position[columns["image"][rows]]
+        order = np.argsort(owner, kind="stable")[np.sum(owner < 0):]
+        self._rows = rows[order].astype(np.int32)
+        self._first = np.searchsorted(owner[order], np.arange(len(images) + 1))
+        self._part_ends = np.append(0, np.cumsum(columns["num_parts"]))
+        self._number_ends = np.append(0, np.cumsum(columns["part_length"]))
+        self._code_ends = np.append(0, np.cumsum(columns["code_length"]))
 
-def spread(items, share):
-    """The share (0..1) of a list, evenly spread over it: of 5 items and 0.4 the 3rd and the 5th."""
-    return [item for number, item in enumerate(items)
-            if int((number + 1) * share + 1e-9) > int(number * share + 1e-9)]
+    def _name_of(self, row):
+        """The id of an annotation, as the json has it."""
+        return self._odd_ids.get(str(row)) if str(row) in self._odd_ids \
+            else int(self._columns["own_id"][row])
 
-
-def summaries(problems, separator=", "):
-    """A text per problem: how many, what, and the first names."""
-    return [f"{len(names)} {reason}: "
-            + separator.join([*names[:NAMES_SHOWN], *["..."] * (len(names) > NAMES_SHOWN)])
-            for reason, names in problems.items()]
+    def _segmentation(self, row):
+        """The segmentation of a usable annotation: flat lists of numbers, or a compressed RLE."""
+        columns = self._columns
+        if columns["kind"][row] == RLE:
+            counts = columns["codes"][self._code_ends[row]:self._code_ends[row + 1]].tobytes()
+            return {"size": columns["code_size"][row].tolist(), "counts": counts.decode("ascii")}
+        ends = self._number_ends[self._part_ends[row]:self._part_ends[row + 1] + 1].tolist()
+        return [columns["coordinates"][start:end].tolist()
+                for start, end in zip(ends[:-1], ends[1:], strict=True)]

@@ -4,171 +4,223 @@ The sections, the images and the categories must be in order, since without them
 annotations mean something else; this is found at once, before a run starts.  Annotations that are
 not annotations are left out and counted.
 """
+import gzip
 import json
 from collections import Counter
 from pathlib import Path
 
-from tools.errors import UserError
+import numpy as np
 
+from tools.data.columns import AnnotationColumns, id_key, image_columns
+from tools.data.json_stream import GZIP, stream_lists
+from tools.errors import UserError, shown
+from tools.files import irregular, note_input
+from tools.progress import Progress
+
+SECTIONS = ("images", "categories", "annotations")
 MALFORMED = "annotations without a valid image_id and category_id (skipped)"
 LISTED_TWICE = "images listed twice (used once)"
 SAME_ID = "annotations with the id of another one (used)"
-OTHER_FORMATS = ("; labelme, YOLO, CVAT and other formats become COCO with "
-                 "python -m tools.data.importing SOURCE --output FOLDER")
-LARGEST = 1e9                   # of a box or area that can be meant; NaN and infinity are not below
+SAME_NAME = "categories of one name (told apart by their ids)"
 
 
-def read_coco_json(path, annotated=True, problems=None):
-    """The parsed json, ids as ints where they are digits, iscrowd as 0 or 1; or UserError.
+def read_coco_columns(path):
+    """(head, chunks) of a COCO json, the form in which tools/data/packed.py keeps it.
 
-    annotated: False allows "annotations" to be absent, as in the json of a test set.
-    problems: {reason: [names]} that receives what was skipped.
+    head: {"categories": [[id, name]], "problems": {reason: [names]}, "odd_ids": {row: id},
+    "unlisted" and "unknown_categories": the ids which annotations refer to without there being
+    such, "has_annotations": whether the json has that section}.  chunks: see AnnotationColumns and
+    `image_columns`; "image" and "category" are rows of the images and categories, or -1 - k for the
+    k-th unlisted or unknown one.  UserError where the file is not COCO.
     """
-    content = parse_json(path)
-    if not isinstance(content, dict):
-        raise UserError(f"annotation file '{path}' is not COCO: expected an object with images, "
-                        f"annotations and categories, got a {type(content).__name__}"
-                        + OTHER_FORMATS)
-    if not annotated:
-        content.setdefault("annotations", [])
-    problems = {} if problems is None else problems
-    images, categories, annotations = (section(content, name, path)
-                                       for name in ("images", "categories", "annotations"))
-    check_entries(images, "images", ("id", "file_name"), path)
-    check_entries(categories, "categories", ("id", "name"), path)
-    content["images"] = unique_images(images, path, problems)
+    images, categories, annotations, found = [], [], AnnotationColumns(), {}
+    numbers = dict.fromkeys(SECTIONS, 0)
+    lists = {"images": images, "categories": categories}
+    with Progress(None, f"reading {Path(path).name}", "entrie") as bar:
+        for name, entry in stream_lists(path, SECTIONS, found):
+            number = numbers[name]
+            numbers[name] += 1
+            if name == "annotations":
+                annotations.add(number, entry)
+            else:
+                lists[name].append(checked(entry, number, name, path))
+            if number % 1000 == 999:
+                bar.advance(1000)
+    annotations.finish()
+    check_sections(found, path)
+    problems = {}
+    images = unique_images(images, path, problems)
+    categories = [list(entry) for entry in dict.fromkeys(map(tuple, categories))]
     check_unique(categories, "categories", path)
-    content["annotations"] = clean_annotations(annotations, problems)
-    return content
+    name_apart(categories, problems)
+    head = {"categories": categories, "problems": problems, "odd_ids": annotations.odd_ids,
+            "has_annotations": "annotations" in found}
+    resolve(annotations, images, head)
+    annotations.chunks.update({name: [value] for name, value in image_columns(images).items()})
+    return head, annotations.chunks
 
 
-def parse_json(path):
-    try:
-        return json.loads(Path(path).read_bytes())
-    except FileNotFoundError:
-        raise UserError(f"annotation file '{path}' does not exist") from None
-    except OSError as error:
-        raise UserError(f"annotation file '{path}' cannot be read: {error.strerror}"
-                        + OTHER_FORMATS * Path(path).is_dir()) from None
-    except (ValueError, RecursionError) as error:      # not json, or not even text
-        raise UserError(f"annotation file '{path}' is not json: {error}"
-                        + OTHER_FORMATS) from None
+def check_sections(found, path):
+    for name in ("images", "categories"):
+        if found.get(name) is not list:
+            raise UserError(f"annotation file '{path}' is not COCO: it has no list '{name}'")
+    if found.get("annotations", list) is not list:
+        raise UserError(f"annotation file '{path}' is not COCO: it has no list 'annotations'")
 
 
-def section(content, name, path):
-    if not isinstance(content.get(name), list):
-        raise UserError(f"annotation file '{path}' is not COCO: it has no list '{name}'"
-                        + OTHER_FORMATS)
-    return content[name]
+def checked(entry, number, name, path):
+    """What counts of an entry of "images" or "categories", as a list; UserError if it is missing.
+    """
+    keys = ("id", "file_name" if name == "images" else "name")
+    place = f"annotation file '{path}': entry {number} of '{name}'"
+    if type(entry) is dict and name == "images" and "file_name" not in entry \
+            and type(entry.get("coco_url")) is str:                          # LVIS
+        entry["file_name"] = "/".join(entry["coco_url"].split("/")[-2:])
+    for key in keys:
+        if type(entry) is not dict or key not in entry:
+            raise UserError(f"{place} has no '{key}'")
+    if id_key(entry["id"]) is None:
+        raise UserError(f"{place} has id {shown(entry['id'])}, expected a whole number or a text")
+    text = entry[keys[1]]
+    if type(text) not in (str, int) or text == "":
+        raise UserError(f"annotation file '{path}': id {shown(entry['id'])} of '{name}' has "
+                        f"{keys[1]} {shown(text)}, expected text")
+    if name == "categories":
+        return [entry["id"], whole_letters(str(text)).strip() or str(text)]
+    size = [whole_number(entry.get(key)) for key in ("height", "width")]
+    return [entry["id"], str(text), *(size if None not in size and min(size) > 0 else (0, 0))]
 
 
-def check_entries(entries, name, keys, path):
-    """UserError unless every entry has `keys`, with usable values; ids of digits become ints."""
-    for number, entry in enumerate(entries):
-        missing = [key for key in keys if not isinstance(entry, dict) or key not in entry]
-        if missing:
-            raise UserError(f"annotation file '{path}': entry {number} of '{name}' has no "
-                            f"'{missing[0]}'")
-        found, entry["id"] = entry["id"], whole_number(entry["id"])
-        if entry["id"] is None and name == "images" and isinstance(found, str):
-            entry["id"] = found
-        if entry["id"] is None:
-            raise UserError(f"annotation file '{path}': entry {number} of '{name}' has id "
-                            f"{found!r}, expected a whole number")
-        text = entry[keys[1]]
-        if not isinstance(text, (str, int)) or text == "":
-            raise UserError(f"annotation file '{path}': id {entry['id']} of '{name}' has "
-                            f"{keys[1]} {text!r}, expected text")
-        entry[keys[1]] = str(text)
+def whole_letters(text):
+    """The text with "\\ufffd" for each half of a surrogate pair, which no encoding can write."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def whole_number(value):
+    """The int behind 3, 3.0 and "03"; None for anything else."""
+    if type(value) is str:
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
+    if type(value) is float:
+        return int(value) if value.is_integer() else None
+    return value if type(value) is int else None
 
 
 def check_unique(entries, name, path):
-    for number, count in Counter(entry["id"] for entry in entries).most_common(1):
+    for key, count in Counter(id_key(entry[0]) for entry in entries).most_common(1):
         if count > 1:
-            raise UserError(f"annotation file '{path}' lists id {number} {count} times in "
+            raise UserError(f"annotation file '{path}' lists id {shown(key)} {count} times in "
                             f"'{name}'; ids must be unique")
 
 
 def unique_images(images, path, problems):
     """The images, each file once; UserError where one id stands for several files."""
-    unique = {(image["id"], image["file_name"]): image for image in images}
+    unique = {(id_key(image[0]), image[1]): image for image in images}
     if len(unique) < len(images):
-        seen = Counter(image["file_name"] for image in images)
+        seen = Counter(image[1] for image in images)
         problems[LISTED_TWICE] = [name for name, count in seen.items() if count > 1]
     check_unique(unique.values(), "images", path)
     return list(unique.values())
 
 
-def clean_annotations(annotations, problems):
-    """The annotations with valid ids; a box or area that is no number is taken out of them."""
-    clean, malformed, ids, repeated = [], [], set(), []
-    for number, annotation in enumerate(annotations):
-        image_id, category = annotation_ids(annotation)
-        if image_id is None or category is None:
-            malformed.append(f"entry {number}")
-            continue
-        annotation.update(image_id=image_id, category_id=category, iscrowd=is_crowd(annotation))
-        if not are_numbers(annotation.get("bbox"), 4):
-            annotation.pop("bbox", None)
-        if not are_numbers([annotation.get("area")], 1):
-            annotation.pop("area", None)
-        own_id = str(annotation.setdefault("id", f"at entry {number}"))
-        if own_id in ids:
-            repeated.append(f"annotation {own_id}")
-        ids.add(own_id)
-        clean.append(annotation)
-    problems.update({reason: names for reason, names in
-                     ((MALFORMED, malformed), (SAME_ID, repeated)) if names})
-    return clean
+def name_apart(categories, problems):
+    """Give categories of one name its id as well, or one would hide the other in every table."""
+    counts = Counter(name for _, name in categories)
+    for category in categories:
+        number, name = category
+        if counts[name] > 1:
+            category[1] = f"{name} (id {number})"
+            problems.setdefault(SAME_NAME, []).append(category[1])
 
 
-def annotation_ids(annotation):
-    """(image id, category id), None for each that is missing or of a wrong type."""
-    if not isinstance(annotation, dict):
-        return None, None
-    image_id = annotation.get("image_id")
-    number = whole_number(image_id)
-    if number is None and isinstance(image_id, str):
-        number = image_id
-    return number, whole_number(annotation.get("category_id"))
+def resolve(annotations, images, head):
+    """Replace the numbers of ids by rows, mark what is malformed, and name both."""
+    image_rows, head["unlisted"] = rows_of(annotations.images, images)
+    category_rows, head["unknown_categories"] = rows_of(annotations.categories, head["categories"])
+    chunks, row = annotations.chunks, 0
+    texts = np.array([type(key) is str for key in head["unknown_categories"]] + [False])
+    malformed, repeated = [], Repeated(annotations.odd_ids)
+    skipped = np.array(annotations.malformed, np.int64) - np.arange(len(annotations.malformed))
+    for place in range(len(chunks["image"])):
+        chunks["image"][place] = image_rows[chunks["image"][place]]
+        category = chunks["category"][place] = category_rows[chunks["category"][place]]
+        bad = np.flatnonzero((category < 0) & texts[np.minimum(-1 - category, len(texts) - 1)])
+        if len(bad):                                   # a text that is no category's id
+            rows = row + bad
+            malformed += (rows + np.searchsorted(skipped, rows, side="right")).tolist()
+            chunks["kind"][place][bad] = 0
+            chunks["image"][place][bad] = MALFORMED_IMAGE
+        repeated.add(chunks["own_id"][place], row)
+        row += len(category)
+    entries = sorted(malformed + annotations.malformed)
+    for reason, names in ((MALFORMED, [f"entry {number}" for number in entries]),
+                          (SAME_ID, repeated.names())):
+        if names:
+            head["problems"][reason] = names
 
 
-def is_crowd(annotation):
-    """1 or 0: what iscrowd says, whatever the segmentation is."""
-    return int(str(annotation.get("iscrowd")).lower() in ("1", "1.0", "true"))
+MALFORMED_IMAGE = -(1 << 30)       # of rows that are no annotations
 
 
-def whole_number(value):
-    """The int behind 3, 3.0 and "03"; None for anything else."""
-    if isinstance(value, str):                         # longer ones are names, such as hashes
-        return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else None
-    return value if isinstance(value, int) else None
+def rows_of(keys, entries):
+    """(int32, row in `entries` of each of `keys`; the keys without one, which get -1 - k).
+
+    A text of digits and a number are one id where only the other kind is listed.
+    """
+    rows = {id_key(entry[0]): row for row, entry in enumerate(entries)}
+    found, unlisted = np.zeros(len(keys.numbers) + 1, np.int32), []
+    for key, number in keys.numbers.items():
+        row = rows.get(key)
+        if row is None:
+            row = rows.get(other_kind(key))
+        if row is None:
+            unlisted.append(key)
+            row = -len(unlisted)
+        found[number] = row
+    return found, unlisted
 
 
-def are_numbers(values, count):
-    """Whether `values` is a list of `count` finite numbers."""
-    return (isinstance(values, list) and len(values) == count
-            and all(isinstance(value, (int, float)) and abs(value) < LARGEST for value in values))
+def other_kind(key):
+    """7 for "7" and "7" for 7; None for texts that are not how a number is written."""
+    if type(key) is int:
+        return str(key)
+    return int(key) if key.isascii() and key.isdigit() and str(int(key)) == key else None
 
 
-def read_classes(content, path, classes_file=""):
-    """(category ids, class names), both by class index: in the order of the file or of the ids."""
-    names = {category["id"]: category["name"] for category in content["categories"]}
-    if not names:
-        raise UserError(f"annotation file '{path}' lists no categories")
-    if not classes_file:
-        ids = tuple(sorted(names))
-        return ids, tuple(names[number] for number in ids)
+class Repeated:
+    """Which annotation ids occur before, over several chunks."""
+
+    def __init__(self, odd_ids):
+        self.odd, self.columns = odd_ids, []
+
+    def add(self, own_ids, first_row):
+        odd = [row - first_row for row in self.odd if first_row <= row < first_row + len(own_ids)]
+        self.columns.append(np.delete(own_ids, odd) if odd else own_ids)
+
+    def names(self):
+        numbers = np.concatenate(self.columns) if self.columns else np.zeros(0, np.int64)
+        values, counts = np.unique(numbers, return_counts=True)
+        found = np.repeat(values[counts > 1], counts[counts > 1] - 1).tolist()
+        odd = Counter(str(value) for value in self.odd.values())
+        found += [shown(text) for text, count in odd.items() for _ in range(count - 1)]
+        return [f"annotation {value}" for value in found]
+
+
+def read_json(path):
+    """All that a json file holds, as it is: for tools that write a part of it again.
+
+    Plain or gzip'ed; notes the file as an input, which nothing may replace.
+    """
+    kind = irregular(path)
+    if kind:
+        raise UserError(f"annotation file '{path}' is {kind}, expected a json file")
+    note_input(path, "the annotation file that was read")
     try:
-        lines = Path(classes_file).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"classes file '{classes_file}' cannot be read: {error}") from None
-    wanted = tuple(line.strip() for line in lines if line.strip())
-    ids = {name: number for number, name in names.items()}
-    unknown = [name for name in wanted if name not in ids]
-    if unknown or len(set(wanted)) < len(wanted) or not wanted:
-        raise UserError(f"classes file '{classes_file}' must list names of '{path}', each once: "
-                        f"{sorted(ids)}; got {list(wanted)}")
-    return tuple(ids[name] for name in wanted), wanted
+        data = Path(path).read_bytes()
+        data = gzip.decompress(data) if data.startswith(GZIP) else data
+        return json.loads(data.removeprefix(b"\xef\xbb\xbf"))
+    except FileNotFoundError:
+        raise UserError(f"annotation file '{path}' does not exist") from None
+    except (ValueError, RecursionError, EOFError, gzip.BadGzipFile) as error:
+        raise UserError(f"annotation file '{path}' is not json: {shown(str(error))}") from None
+    except OSError as error:
+        raise UserError(f"annotation file '{path}' cannot be read: {error.strerror}") from None

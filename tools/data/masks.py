@@ -91,28 +91,54 @@ def rle_runs(rle, size):
 
 
 def decompressed(counts):
-    """The bytes of a compressed RLE -> int64 [R].  Raises ValueError for damaged ones.
+    """The bytes of a compressed RLE -> int64 [R].  Raises ValueError for damaged ones."""
+    codes = np.frombuffer(counts, np.uint8)
+    runs, _, sound = runs_of_codes(codes, np.array([len(codes)]))
+    if not sound[0]:
+        raise ValueError("damaged RLE counts")
+    return runs
 
+
+def runs_of_codes(codes, lengths):
+    """The runs of many compressed RLEs: (int64, one after the other; how many of each; bool, sound).
+
+    codes: uint8, the counts of all; lengths: int64, bytes of each.  Damaged ones have no runs.
     Each number is written in groups of 5 bits, the lowest first, with bit 6 on all groups but the
     last and the sign in the last; from the fourth on they are differences to the last but one.
     """
-    groups = np.frombuffer(counts, np.uint8) - np.uint8(48)      # below 48: wraps to above 63
-    last = np.flatnonzero(groups < 32)
-    if not len(last) or last[-1] != len(groups) - 1 or groups.max() > 63:
-        raise ValueError("damaged RLE counts")
+    ends = np.cumsum(lengths)
+    owner = np.repeat(np.arange(len(lengths)), lengths)
+    groups = codes - np.uint8(48)                      # below 48: wraps to above 63
+    is_last = groups < 32
+    sound = np.asarray(lengths) > 0
+    sound[sound] = is_last[ends[sound] - 1]
+    sound[owner[groups > 63]] = False
+    if not sound.all():                                # the damaged ones would shift the others
+        kept = sound[owner]
+        groups, owner, is_last = groups[kept], owner[kept], is_last[kept]
+    last = np.flatnonzero(is_last)
     first = np.zeros_like(last)
     first[1:] = last[:-1] + 1
-    lengths = last - first + 1
-    if lengths.max() > 7:                              # 7 groups hold 32 bits
-        raise ValueError("damaged RLE counts")
+    sizes = last - first + 1
+    owner = owner[last]
+    if len(sizes) and sizes.max() > 7:                 # 7 groups hold 32 bits
+        sound[owner[sizes > 7]] = False
+        kept = sound[owner]
+        last, first, sizes, owner = last[kept], first[kept], sizes[kept], owner[kept]
     runs = (groups[first] & 31).astype(np.int64)
-    for place in range(1, lengths.max()):
-        longer = np.flatnonzero(lengths > place)
+    for place in range(1, sizes.max(initial=0)):
+        longer = np.flatnonzero(sizes > place)
         runs[longer] |= (groups[first[longer] + place].astype(np.int64) & 31) << 5 * place
-    runs -= (groups[last].astype(np.int64) & 16) >> 4 << 5 * lengths
-    np.cumsum(runs[1::2], out=runs[1::2])
-    np.cumsum(runs[2::2], out=runs[2::2])
-    return runs
+    runs -= (groups[last].astype(np.int64) & 16) >> 4 << 5 * sizes
+    numbers = np.bincount(owner, minlength=len(lengths))
+    places = np.arange(len(runs)) - np.repeat(np.cumsum(numbers) - numbers, numbers)
+    for chain in ((places % 2 == 1), (places % 2 == 0) & (places > 0)):
+        chain = np.flatnonzero(chain)
+        sums = np.cumsum(runs[chain])
+        begins = np.flatnonzero(np.diff(owner[chain], prepend=-1))
+        before = np.append(0, sums)[begins]
+        runs[chain] = sums - np.repeat(before, np.diff(np.append(begins, len(chain))))
+    return runs, numbers, sound
 
 
 def segmentation_to_mask(segmentation, size):

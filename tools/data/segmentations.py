@@ -1,87 +1,119 @@
-"""Which segmentations of a COCO json are objects, and what is wrong with the others.
+"""What the "segmentation" of a COCO annotation holds, in any nesting that is met, and its measures.
 
-Sizes are (height, width), points (x, y), in pixels.
+P: parts, polygons of one column of coordinates; R: run-length codes.  Points are (x, y) in pixels.
 """
 import numpy as np
+from pycocotools import mask as coco_mask
 
-from tools.data.masks import rle_runs
+from tools.data.masks import runs_of_codes
 
-NO_SEGMENTATION = "objects without a segmentation (skipped)"
-DEGENERATE = "objects of zero area or with fewer than 3 points (skipped)"
-NO_NUMBERS = "objects with coordinates that are no numbers of pixels (skipped)"
-WRONG_RLE = "objects whose RLE is damaged or not of the size of their image (skipped)"
-OUTSIDE = "objects outside their image (skipped)"
-CLIPPED = "objects that reach beyond their image (clipped)"
-
-BORDER = 1.0                    # pixels that coordinates may lie outside without being counted
 FARTHEST = 1e5                  # pixels; filling a polygon takes memory for every one of them
+FEWEST = 6                      # numbers of a polygon
+MAY_VANISH = 0.75               # area per length of outline below which a part may miss all pixels
 
 
-def usable_segmentation(annotation, size):
-    """(segmentation without degenerate polygons or None, what is wrong with it or None).
+def parts_of(segmentation):
+    """A "segmentation" -> list of polygons, flat [x0, y0, x1, y1, ...] of floats, or of RLE dicts.
 
-    A segmentation that only reaches beyond the image is both usable and counted.
+    None stands for a part that is no list of numbers.  Read at any depth: flat lists, lists of
+    pairs, of {"x", "y"}, numbers written as texts, one polygon without the list around it.
     """
-    segmentation = annotation.get("segmentation")
-    if not segmentation or not isinstance(segmentation, (dict, list)):
-        return None, NO_SEGMENTATION
-    if isinstance(segmentation, dict):
-        reason = rle_problem(segmentation, size)
-    else:
-        segmentation, reason = usable_polygons(segmentation, size)
-    if reason is None and reaches_outside(annotation.get("bbox"), size):
-        reason = CLIPPED
-    return (segmentation if reason in (None, CLIPPED) else None), reason
+    parts, stack = [], [segmentation]
+    while stack:
+        node = stack.pop()
+        if type(node) is dict and "counts" in node:
+            parts.append(node)
+        elif type(node) is not list:
+            parts.append(None)
+        elif node and all(type(item) is list and not is_pair(item) or is_rle(item)
+                          for item in node):
+            stack.extend(reversed(node))
+        else:
+            parts.append(flat_polygon(node))
+    return parts
 
 
-def usable_polygons(polygons, size):
-    """(the polygons of positive area, flat, and why they cannot be used as they are or None)."""
-    if all(isinstance(value, (int, float)) for value in polygons):
-        polygons = [polygons]                          # one polygon without the list around it
-    points = [as_points(polygon) for polygon in polygons]
-    good = [polygon for polygon in points if polygon is not None and polygon_area(polygon) > 0]
-    if not good:
-        return [], NO_NUMBERS if any(polygon is None for polygon in points) else DEGENERATE
-    flat = [polygon.ravel().tolist() for polygon in good]
-    corners = np.concatenate(good) if len(good) > 1 else good[0]
-    (x1, y1), (x2, y2) = corners.min(0).tolist(), corners.max(0).tolist()
-    if x2 <= 0 or y2 <= 0 or x1 >= size[1] or y1 >= size[0]:
-        return flat, OUTSIDE
-    return flat, CLIPPED if reaches_outside((x1, y1, x2 - x1, y2 - y1), size) else None
+def is_rle(item):
+    return type(item) is dict and "counts" in item
 
 
-def as_points(polygon):
-    """[x0, y0, x1, y1, ...] or [[x0, y0], ...] -> float64 [P, 2]; None for anything else."""
+def is_pair(item):
+    """Whether an item is a point: two numbers, not two lists."""
+    return type(item) is list and len(item) == 2 and not any(type(x) in (list, dict) for x in item)
+
+
+def flat_polygon(node):
+    """[x0, y0, x1, ...] or a list of points -> list of floats; None for anything else."""
     try:
-        points = np.array(polygon, np.float64).reshape(-1, 2)
-    except (ValueError, TypeError, OverflowError):     # an odd count, text, mixed lists
+        if node and type(node[0]) is dict:
+            node = [point[axis] for point in node for axis in "xy"]
+        elif node and type(node[0]) is list:
+            if not all(map(is_pair, node)):
+                return None
+            node = [value for point in node for value in point]
+        numbers = [float(value) for value in node]
+    except (TypeError, ValueError, KeyError, OverflowError):
         return None
-    return points if np.abs(points).max(initial=0) <= FARTHEST else None       # NaN is not either
+    return None if len(numbers) % 2 else numbers
 
 
-def polygon_area(points):
-    """Area of float64 [P, 2] in pixels."""
-    x, y = points.T
-    if len(points) < 3:
-        return 0.0
-    return abs(x[:-1] @ y[1:] - y[:-1] @ x[1:] + x[-1] * y[0] - y[-1] * x[0]) / 2
+def part_measures(coordinates, lengths):
+    """(bounds float64 [P, 4] x1 y1 x2 y2, area [P], outline [P], finite bool [P]) of polygons.
+
+    coordinates: float64, those of all parts one after the other; lengths: numbers of each, even and
+    not 0.  area: by the corners, 0 for a bow-tie; outline: its length in pixels.
+    """
+    if not len(lengths):
+        return np.zeros((0, 4)), np.zeros(0), np.zeros(0), np.zeros(0, bool)
+    ends = np.cumsum(lengths) // 2
+    starts = ends - np.asarray(lengths) // 2
+    with np.errstate(invalid="ignore", over="ignore"):
+        x, y = coordinates[0::2], coordinates[1::2]
+        bounds = np.stack([np.minimum.reduceat(x, starts), np.minimum.reduceat(y, starts),
+                           np.maximum.reduceat(x, starts), np.maximum.reduceat(y, starts)], 1)
+        finite = np.abs(bounds).max(1) <= FARTHEST     # NaN is not either
+        next_x, next_y = np.append(x[1:], 0), np.append(y[1:], 0)
+        next_x[ends - 1], next_y[ends - 1] = x[starts], y[starts]
+        area = np.abs(np.add.reduceat(x * next_y - next_x * y, starts)) / 2
+        outline = np.add.reduceat(np.hypot(next_x - x, next_y - y), starts)
+    return bounds, area, outline, finite
 
 
-def rle_problem(rle, size):
-    """Why an RLE cannot be used (a reason of this file), or None."""
-    if not rle.get("counts"):
-        return NO_SEGMENTATION
-    try:
-        runs = rle_runs(rle, size)
-    except (ValueError, TypeError, OverflowError):     # lists of anything
-        return WRONG_RLE
-    return None if runs[1::2].any() else DEGENERATE
+def vanishing(coordinates, lengths, bounds, area, outline):
+    """bool [P]: parts that COCO's way of filling gives no pixel, whatever their area.
+
+    Only those are filled that may be such: where the area is more than the outline's surroundings
+    there is a pixel inside, unless the outline runs round it twice.
+    """
+    ends = np.cumsum(lengths)
+    starts, middle = ends - lengths, lengths // 4 * 2
+    twice = ((coordinates[starts] == coordinates[starts + middle])
+             & (coordinates[starts + 1] == coordinates[starts + middle + 1]))
+    box = (bounds[:, 2] - bounds[:, 0]) * (bounds[:, 3] - bounds[:, 1])
+    doubtful = np.flatnonzero((area < MAY_VANISH * outline + 2) | twice | (area > box + 1))
+    lost = np.zeros(len(lengths), bool)
+    if len(doubtful):
+        polygons = [coordinates[starts[part]:ends[part]].tolist() for part in doubtful]
+        frame = np.ceil(np.maximum(bounds[doubtful, 2:].max(0), 1)).astype(int) + 2
+        codes = coco_mask.frPyObjects(polygons, int(frame[1]), int(frame[0]))
+        lost[doubtful] = np.asarray(coco_mask.area(codes)) == 0
+    return lost
 
 
-def reaches_outside(box, size):
-    """Whether a json box (x, y, width, height) leaves the image by more than a pixel."""
-    if box is None:
-        return False
-    x, y, width, height = box
-    return bool(x < -BORDER or y < -BORDER
-                or x + width > size[1] + BORDER or y + height > size[0] + BORDER)
+def code_measures(codes, lengths, sizes):
+    """(sound bool [R], pixels int64 [R]) of compressed RLEs.
+
+    codes: uint8, all counts one after the other; lengths: bytes of each; sizes: int64 [R, 2].
+    sound: the runs are those of an image of its size.
+    """
+    runs, numbers, sound = runs_of_codes(codes, lengths)
+    pixels, total = np.zeros(len(lengths), np.int64), np.zeros(len(lengths), np.int64)
+    if len(runs):
+        starts = np.cumsum(numbers) - numbers
+        places = np.arange(len(runs)) - np.repeat(starts, numbers)
+        filled = numbers > 0
+        total[filled] = np.add.reduceat(runs, starts[filled])
+        pixels[filled] = np.add.reduceat(runs * (places % 2), starts[filled])
+        lowest = np.minimum.reduceat(runs, starts[filled])
+        sound[filled] &= lowest >= 0
+    return sound & (total == sizes.prod(1)), pixels

@@ -1,0 +1,276 @@
+"""Annotations of a COCO json as columns: a few arrays instead of millions of Python objects.
+
+A: annotations; P: parts (polygons) of all of them; N: images.  What does not depend on the sizes of the images
+is judged here, once, for a hundred thousand annotations at a time.
+"""
+import json
+from array import array
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from tools.data.masks import rle_runs
+from tools.data.segmentations import (
+    FEWEST,
+    code_measures,
+    part_measures,
+    parts_of,
+    vanishing,
+)
+
+NO_SEGMENTATION = "objects without a segmentation (skipped)"
+BOX_ONLY = "objects with a box but no mask, which SOLOv2 needs (skipped)"
+DEGENERATE = "objects of zero area or with fewer than 3 points (skipped)"
+NO_NUMBERS = "objects with coordinates that are no numbers of pixels (skipped)"
+WRONG_RLE = "objects whose RLE is damaged or not of the size of their image (skipped)"
+REASONS = ("", NO_SEGMENTATION, BOX_ONLY, DEGENERATE, NO_NUMBERS, WRONG_RLE)
+NONE, UNSEGMENTED, BOXED, EMPTY, UNREADABLE, DAMAGED = range(len(REASONS))
+POLYGONS, RLE = 1, 2               # kinds of segmentation; 0: none
+
+BATCH_ROWS, BATCH_NUMBERS = 1 << 16, 1 << 21
+LARGEST = 1e9                      # of a box or area that can be meant; NaN and infinity are not
+NO_BOX = (float("nan"),) * 4
+COLUMNS = {"image": np.int32, "category": np.int32, "crowd": np.bool_, "area": np.float64,
+           "box": np.float64, "own_id": np.int64, "kind": np.uint8, "reason": np.uint8,
+           "lost_part": np.bool_, "bounds": np.float64, "num_parts": np.int64,
+           "part_length": np.int64, "coordinates": np.float64, "code_length": np.int64,
+           "code_size": np.int64, "codes": np.uint8}
+WIDTHS = {"box": 4, "bounds": 4, "code_size": 2, "size": 2}          # columns of rows
+IMAGE_COLUMNS = {"size": np.int64, "info_length": np.int64, "info": np.uint8}
+
+
+class Keys:
+    """Numbers 0, 1, ... for ids of any kind, in the order in which they are met."""
+
+    def __init__(self):
+        self.numbers = {}
+
+    def number(self, key):
+        found = self.numbers.get(key)
+        if found is None:
+            found = self.numbers[key] = len(self.numbers)
+        return found
+
+
+def id_key(value):
+    """What an id is compared by: an int for whole numbers, a text for texts; None for no id."""
+    if type(value) is int or type(value) is str:
+        return value
+    return int(value) if type(value) is float and value.is_integer() else None
+
+
+class AnnotationColumns:
+    """`add` every entry, then `finish`; chunks: {column: arrays whose concatenation it is}.
+
+    malformed: numbers of the entries that are no annotations; odd_ids: {row: id} of those ids that
+    are not in the column "own_id".  "image" and "category" hold numbers of the `Keys`.
+    """
+
+    def __init__(self):
+        self.images, self.categories = Keys(), Keys()
+        self.malformed, self.odd_ids, self.rows = [], {}, 0
+        self.chunks = {name: [] for name in COLUMNS}
+        self.begin()
+
+    def begin(self):
+        self.image, self.category, self.own_id = array("i"), array("i"), array("q")
+        self.crowd, self.kind, self.unreadable = array("b"), array("b"), array("b")
+        self.area, self.box, self.numbers = array("d"), array("d"), array("d")
+        self.short, self.num_parts, self.part_length = array("i"), array("i"), array("i")
+        self.code_length, self.code_size, self.codes = array("i"), array("q"), bytearray()
+
+    def add(self, number, entry):
+        if type(entry) is not dict:
+            self.malformed.append(number)
+            return
+        image, category = id_key(entry.get("image_id")), id_key(entry.get("category_id"))
+        if image is None or category is None:
+            self.malformed.append(number)
+            return
+        self.image.append(self.images.number(image))
+        self.category.append(self.categories.number(category))
+        self.add_own_id(entry, number)
+        crowd = entry.get("iscrowd", 0)
+        self.crowd.append(1 if crowd == 1 else is_crowd(crowd) if crowd else 0)
+        area, box = entry.get("area"), entry.get("bbox")
+        self.area.append(area if type(area) in (int, float) and -LARGEST < area < LARGEST
+                         else NO_BOX[0])
+        self.add_box(box)
+        self.add_segmentation(entry.get("segmentation"))
+        self.rows += 1
+        if len(self.image) >= BATCH_ROWS or len(self.numbers) >= BATCH_NUMBERS \
+                or len(self.codes) >= BATCH_NUMBERS:
+            self.finish()
+
+    def add_own_id(self, entry, number):
+        own_id = entry.get("id", self)
+        try:
+            self.own_id.append(own_id)
+        except (TypeError, OverflowError):
+            self.own_id.append(0)
+            self.odd_ids[self.rows] = f"at entry {number}" if own_id is self else own_id
+
+    def add_box(self, box):
+        size = len(self.box)
+        try:
+            if type(box) is list and len(box) == 4:
+                self.box.extend(box)
+        except (TypeError, OverflowError):
+            pass
+        if len(self.box) != size + 4:
+            del self.box[size:]
+            self.box.extend(NO_BOX)
+
+    def add_segmentation(self, segmentation):
+        """The quick way for lists of flat lists of numbers; all else by `add_parts`."""
+        if type(segmentation) is not list or not segmentation:
+            self.add_parts(segmentation)
+            return
+        size, numbers = len(self.numbers), self.numbers
+        try:
+            for part in segmentation:
+                count = len(part)
+                if type(part) is not list or count < FEWEST or count & 1:
+                    raise TypeError
+                numbers.extend(part)
+        except (TypeError, OverflowError):
+            del numbers[size:]
+            self.add_parts(segmentation)
+            return
+        self.part_length.extend(map(len, segmentation))
+        self.add_kind(POLYGONS, len(segmentation))
+
+    def add_parts(self, segmentation):
+        """Whatever a segmentation may be."""
+        if not segmentation or type(segmentation) not in (list, dict):
+            self.add_kind(0)
+            return
+        parts = parts_of(segmentation)
+        codes = [part for part in parts if type(part) is dict]
+        if codes or type(segmentation) is dict:
+            self.add_codes(codes if len(codes) == len(parts) else [{"counts": None}])
+            return
+        good = [part for part in parts if part is not None and len(part) >= FEWEST]
+        for part in good:
+            self.numbers.extend(part)
+        self.part_length.extend(map(len, good))
+        self.add_kind(POLYGONS, len(good), parts.count(None),
+                      len(parts) - len(good) - parts.count(None))
+
+    def add_kind(self, kind, num_parts=0, unreadable=0, short=0, code=b"", size=(0, 0)):
+        self.kind.append(kind)
+        self.num_parts.append(num_parts)
+        self.unreadable.append(min(unreadable, 1))
+        self.short.append(short)
+        self.code_length.append(len(code))
+        self.code_size.extend(size)
+        self.codes += code
+
+    def add_codes(self, codes):
+        """Run-length codes, nearly always one: their union."""
+        if len(codes) == 1 and not codes[0].get("counts"):
+            self.add_kind(0)
+            return
+        try:
+            size = [int(side) for side in codes[0]["size"]]
+            if len(size) != 2 or not 0 < size[0] * size[1] < 1 << 40:
+                raise ValueError
+            found = [compressed(code, size) for code in codes]
+            if len(found) > 1:
+                for code in codes:
+                    rle_runs(code, size)
+                found = [coco_mask.merge([{"size": size, "counts": code}
+                                          for code in found])["counts"]]
+        except (ValueError, TypeError, KeyError, OverflowError):
+            self.add_kind(RLE)
+            return
+        self.add_kind(RLE, code=found[0], size=size)
+
+    def finish(self):
+        """Judge what came since the last time, and put it to the chunks."""
+        if not len(self.image):
+            return
+        numbers = np.frombuffer(self.numbers, np.float64) if self.numbers else np.zeros(0)
+        lengths = np.array(self.part_length, np.int64)
+        num_parts = np.array(self.num_parts, np.int64)
+        bounds, area, outline, kept = part_measures(numbers, lengths)
+        owner = np.repeat(np.arange(len(num_parts)), num_parts)
+        unreadable = np.array(self.unreadable, bool)
+        unreadable[owner[~kept]] = True
+        numbers, lengths, owner, bounds, area, outline = keep_parts(
+            kept, numbers, lengths, owner, bounds, area, outline)
+        lost = vanishing(numbers, lengths, bounds, area, outline) if len(lengths) else ~kept[:0]
+        numbers, lengths, owner, bounds, _, _ = keep_parts(
+            ~lost, numbers, lengths, owner, bounds, area, outline)
+        left = np.bincount(owner, minlength=len(num_parts))
+        short = np.array(self.short) + num_parts - left
+        kind, codes = np.array(self.kind, np.uint8), np.frombuffer(bytes(self.codes), np.uint8)
+        code_size = np.array(self.code_size, np.int64).reshape(-1, 2)
+        code_length = np.array(self.code_length, np.int64)
+        boxes = np.array(self.box).reshape(-1, 4)
+        boxes[~(np.abs(boxes).max(1) < LARGEST)] = np.nan
+        reason = reasons(kind, left, unreadable, ~np.isnan(boxes[:, 0]))
+        coded = np.flatnonzero(kind == RLE)
+        if len(coded):
+            sound, pixels = code_measures(codes, code_length[coded], code_size[coded])
+            reason[coded] = np.where(~sound, DAMAGED, np.where(pixels == 0, EMPTY, NONE))
+        values = (np.array(self.image), np.array(self.category), np.array(self.crowd, bool),
+                  np.array(self.area), boxes, np.array(self.own_id), kind, reason,
+                  (left > 0) & (short > 0) | (left > 0) & unreadable,
+                  row_bounds(bounds, owner, len(kind)), left, lengths, numbers.copy(), code_length,
+                  code_size, codes)
+        for (name, dtype), value in zip(COLUMNS.items(), values, strict=True):
+            self.chunks[name].append(value.astype(dtype, copy=False))
+        del numbers                                    # a view of the array that is given up now
+        self.begin()
+
+
+def keep_parts(kept, numbers, lengths, *columns):
+    """The arguments without the parts that are not `kept`."""
+    if kept.all():
+        return numbers, lengths, *columns
+    return numbers[np.repeat(kept, lengths)], lengths[kept], *(column[kept] for column in columns)
+
+
+def reasons(kind, parts, unreadable, boxed):
+    """uint8 [A], indices of REASONS, of all but run-length codes."""
+    reason = np.where(parts > 0, NONE, np.where(unreadable, UNREADABLE, EMPTY))
+    reason[kind == 0] = np.where(boxed[kind == 0], BOXED, UNSEGMENTED)
+    return reason.astype(np.uint8)
+
+
+def row_bounds(bounds, owner, rows):
+    """float64 [A, 4]: the bounds of all parts of each row; NaN without a part."""
+    found = np.full((rows, 4), np.nan)
+    if len(owner):
+        starts = np.flatnonzero(np.diff(owner, prepend=-1))
+        found[owner[starts], :2] = np.minimum.reduceat(bounds[:, :2], starts)
+        found[owner[starts], 2:] = np.maximum.reduceat(bounds[:, 2:], starts)
+    return found
+
+
+def compressed(code, size):
+    """The bytes of a run-length code, which may be a list of numbers, checked."""
+    counts = code["counts"]
+    if type(counts) is str:
+        if [*map(int, code["size"])] != size:
+            raise ValueError
+        return counts.encode()
+    runs = rle_runs({**code, "size": [*map(int, code["size"])]}, size)
+    return coco_mask.frPyObjects({"size": size, "counts": runs.tolist()}, *size)["counts"]
+
+
+def image_columns(images):
+    """The columns of the images [[id, file name, height, width]].
+
+    "size": int64 [N, 2], 0 where it is not given; "info": text, '[id, "file name"],' of each.
+    """
+    texts = [(json.dumps(image[:2]) + ",").encode() for image in images]
+    return {"size": np.array([image[2:] for image in images], np.int64).reshape(-1, 2),
+            "info_length": np.array([*map(len, texts)], np.int64),
+            "info": np.frombuffer(b"".join(texts), np.uint8)}
+
+
+def is_crowd(value):
+    """1 or 0: what iscrowd says, whatever the segmentation is."""
+    return int(str(value).lower() in ("1", "1.0", "true"))

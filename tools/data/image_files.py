@@ -1,0 +1,54 @@
+"""Where the images that a json lists are, also where it names them in another way than the disk.
+
+Tried in this order, for names that are not there as they are written: percent signs decoded
+("a%20b.jpg"), the other Unicode form of accents (macOS), backslashes of Windows, only the end of a
+path of another machine, another case of the letters.
+"""
+import os
+import unicodedata
+from urllib.parse import unquote
+
+OTHER_NAME = "images that the json names in another way than their files (found)"
+
+
+def find_files(folder, names):
+    """[name relative to `folder` or None, where there is no regular file] for all `names`."""
+    with os.scandir(folder) as entries:
+        present = {entry.name for entry in entries if entry.is_file()}
+    found = [name if name in present or is_file(folder, name) else None for name in names]
+    if None in found:
+        by_form = {form(name): name for name in present}
+        found = [place or other_place(folder, name, present, by_form)
+                 for place, name in zip(found, names, strict=True)]
+    return found
+
+
+def is_file(folder, name):
+    """Whether there is a regular file; names beyond the system's length are none."""
+    return os.path.isfile(os.path.join(folder, name))
+
+
+def other_place(folder, name, present, by_form):
+    """The name of the file that an absent name may mean, or None."""
+    for candidate in other_names(name):
+        if candidate in present or is_file(folder, candidate):
+            return candidate
+        if form(candidate) in by_form:
+            return by_form[form(candidate)]
+    return None
+
+
+def other_names(name):
+    """Spellings of `name`, the nearest ones first."""
+    for text in dict.fromkeys((name, unquote(name))):
+        for style in ("NFC", "NFD"):
+            yield unicodedata.normalize(style, text)
+        parts = text.replace("\\", "/").split("?")[0].split("/")
+        for start in range(len(parts)):
+            if all(part not in ("", "..") for part in parts[start:]):
+                yield "/".join(parts[start:])
+
+
+def form(name):
+    """What a name is compared by: without the differences between systems."""
+    return unicodedata.normalize("NFC", name).casefold()
