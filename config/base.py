@@ -29,6 +29,7 @@ class Base:
     test_json = "data/coco/annotations/image_info_test-dev2017.json"
     test_images = "data/coco/test2017"
     classes_file = ""              # a class name per line; "": from the annotations
+    drop_unused_classes = False    # leave out categories that no training annotation uses
     num_classes = 80               # foreground classes; train.py takes what the annotations hold
     empty_images = 0.0             # share of the images without objects that train, evenly spread
     # Share of the training images that may be missing when a run starts.  Those that turn out to be
@@ -103,6 +104,7 @@ class Base:
     nms_sigma = 2.0
     update_threshold = 0.05        # lowest score after Matrix NMS
     max_per_image = 100
+    max_dets = 100                 # results per image and class that AP counts (LVIS: 300)
     draw_threshold = 0.3           # demo.py draws instances from this score on
     polygon_tolerance = 1.0        # pixels that demo.py's polygons may deviate; 0.0: none
 

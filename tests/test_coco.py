@@ -7,16 +7,10 @@ import numpy as np
 import pytest
 
 from tests.builders import coco_dataset, listed, write_grey_images
-from tools.data import coco
 from tools.data.coco import CocoDataset
+from tools.data.columns import DEGENERATE, NO_SEGMENTATION, WRONG_RLE
 from tools.data.images import read_image
-from tools.data.segmentations import (
-    CLIPPED,
-    DEGENERATE,
-    NO_SEGMENTATION,
-    OUTSIDE,
-    WRONG_RLE,
-)
+from tools.data.selection import CLIPPED, OUTSIDE, UNLISTED_CLASS, UNLISTED_IMAGE, summaries
 from tools.errors import UserError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -91,12 +85,12 @@ def test_what_is_skipped_is_counted_and_named(make):
                     annotation(8, bbox=[20, 2, 40, 4]), annotation(9, image_id=99)])
     counts = {reason: len(names) for reason, names in dataset.problems.items()}
     assert counts == {NO_SEGMENTATION: 1, DEGENERATE: 2, WRONG_RLE: 1,
-                      OUTSIDE: 1, CLIPPED: 2, coco.UNLISTED_IMAGE: 1}
+                      OUTSIDE: 1, CLIPPED: 2, UNLISTED_IMAGE: 1}
     assert dataset.problems[DEGENERATE] == ["annotation 3 of a.png", "annotation 4 of a.png"]
     masks, boxes, _ = dataset.objects(0)
     assert len(masks) == 3
     np.testing.assert_array_equal(boxes[1], [0, 0, 5, 5])        # clipped
-    line, = [line for line in coco.summaries(dataset.problems) if "zero area" in line]
+    line, = [line for line in summaries(dataset.problems) if "zero area" in line]
     assert line.startswith("2 objects") and line.endswith("annotation 3 of a.png, "
                                                           "annotation 4 of a.png")
 
@@ -132,7 +126,7 @@ def test_classes_file_sets_order_and_subset(make, tmp_path):
     assert dataset.objects(0)[2].tolist() == [1]
     classes.write_text("plum\n")
     dataset = make([annotation(1), annotation(2, category_id=7)], classes_file=classes)
-    assert list(dataset.problems) == [coco.UNLISTED_CLASS] and len(dataset.objects(0)[0]) == 1
+    assert list(dataset.problems) == [UNLISTED_CLASS] and len(dataset.objects(0)[0]) == 1
 
 
 @pytest.mark.parametrize("text", ["plum\nquince\n", "plum\nplum\n", ""])

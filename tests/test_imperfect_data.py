@@ -11,19 +11,13 @@ from config import get_config
 from model.solov2 import build_solov2
 from tests.builders import PLUM_AND_PEAR, TINY, coco_dataset, listed, script
 from tools.data import coco, coco_json
-from tools.data.coco import spread
+from tools.data.columns import DEGENERATE, NO_NUMBERS, NO_SEGMENTATION, WRONG_RLE
 from tools.data.images import read_image
-from tools.data.segmentations import (
-    DEGENERATE,
-    NO_NUMBERS,
-    NO_SEGMENTATION,
-    OUTSIDE,
-    WRONG_RLE,
-)
+from tools.data.selection import NOTHING_USABLE, OUTSIDE, spread
 from tools.data.shapes import write_split
 from tools.data.splits import open_dataset
 from tools.errors import UserError
-from tools.evaluation.coco_eval import evaluate, ground_truth
+from tools.evaluation.coco_eval import evaluate
 from tools.evaluation.evaluate import evaluate_model
 
 SQUARE = [2, 2, 6, 2, 6, 6, 2, 6]                      # box (2, 2, 6, 6)
@@ -122,12 +116,28 @@ def test_a_bad_box_or_area_does_no_harm(make, box):
 
 
 def test_ids_may_be_texts_of_digits_or_floats(make):
-    dataset = make([note(1, image_id="1", category_id="7"), note(2, image_id=2.0, category_id=3.0)],
-                   images=[listed("01", "a.png"), listed(2, "b.png")],
+    """They come out as they are; a text of digits stands for the number where only that is there.
+    """
+    dataset = make([note(1, image_id=1, category_id=7), note(2, image_id=2.0, category_id="3")],
+                   images=[listed("1", "a.png"), listed(2, "b.png")],
                    categories=[{"id": "7", "name": "pear"}, {"id": 3.0, "name": 5}])
-    assert dataset.category_ids == (3, 7) and dataset.class_names == ("5", "pear")
+    assert dataset.category_ids == (3, "7") and dataset.class_names == ("5", "pear")
     assert [dataset.objects(index)[2].tolist() for index in range(2)] == [[1], [0]]
-    assert dataset.image_info(0)["image_id"] == 1
+    assert dataset.image_info(0)["image_id"] == "1"
+
+
+def test_ids_of_texts_differ_by_their_zeros(make):
+    ids = ["1", "01", "001", 10 ** 25, 2 ** 63 + 1, -5]
+    images = [listed(value, "abc"[number % 3] + ".png") for number, value in enumerate(ids)]
+    dataset = make([note(number, image_id=value) for number, value in enumerate(ids)], images)
+    infos = [dataset.image_info(index)["image_id"] for index in range(len(dataset))]
+    assert list(map(repr, infos)) == list(map(repr, ids)) and dataset.problems == {}
+    assert [dataset.annotations(index)[0][0] for index in range(6)] == list(range(6))
+    found = [{"image_id": value, "category_id": 3, "score": 0.5, "bbox": [2, 2, 4, 4],
+              "segmentation": square_rle(True)} for value in ids]
+    metrics = evaluate(make([note(number, image_id=value) for number, value in enumerate(ids)],
+                            images, training=False), found)
+    assert metrics["segm_AP"] == pytest.approx(1)
 
 
 def test_image_ids_may_be_names(make):
@@ -217,7 +227,7 @@ def test_spread_takes_the_share_evenly(share):
 def test_an_image_whose_only_objects_are_bad_is_no_empty_image(make):
     dataset = make([note(1), note(2, image_id=2, segmentation=[])], empty_images=1.0)
     assert [dataset.image_info(index)["file_name"] for index in range(2)] == ["a.png", "c.png"]
-    assert dataset.problems[coco.NOTHING_USABLE] == ["b.png"]
+    assert dataset.problems[NOTHING_USABLE] == ["b.png"]
 
 
 def saved(path, image, **options):
@@ -306,7 +316,7 @@ def test_an_unreadable_image_lowers_the_ap_and_does_not_end_the_training(tiny_cf
     found = evaluate_model(tiny_cfg, dataset, build_solov2(tiny_cfg))
     assert found["segm_AP"] >= 0                                     # -1: no ground truth
     assert "1 images of the evaluation" in caplog.text and "000002.jpg' is empty" in caplog.text
-    assert len(ground_truth(dataset)["images"]) == 4
+    assert len(dataset.ground_truth().image_ids) == 4
 
 
 def test_training_goes_on_without_a_broken_image_and_says_so(tmp_path):

@@ -7,8 +7,8 @@ import numpy as np
 
 from model.instances import Instances
 from tools.check_dataset.survey import middle_short_side
-from tools.data.coco import summaries
-from tools.data.splits import listed
+from tools.data.classes import listed
+from tools.data.selection import summaries
 from tools.errors import UserError
 from tools.files import write_text
 from tools.inference.visualize import draw

@@ -143,7 +143,7 @@ def resolve(annotations, images, head):
     for place in range(len(chunks["image"])):
         chunks["image"][place] = image_rows[chunks["image"][place]]
         category = chunks["category"][place] = category_rows[chunks["category"][place]]
-        bad = np.flatnonzero((category < 0) & texts[np.minimum(-1 - category, len(texts) - 1)])
+        bad = np.flatnonzero((category < 0) & texts[np.clip(-1 - category, 0, len(texts) - 1)])
         if len(bad):                                   # a text that is no category's id
             rows = row + bad
             malformed += (rows + np.searchsorted(skipped, rows, side="right")).tolist()
@@ -191,10 +191,11 @@ class Repeated:
 
     def __init__(self, odd_ids):
         self.odd, self.columns = odd_ids, []
+        self.rows = np.array(list(odd_ids), np.int64)            # ascending
 
     def add(self, own_ids, first_row):
-        odd = [row - first_row for row in self.odd if first_row <= row < first_row + len(own_ids)]
-        self.columns.append(np.delete(own_ids, odd) if odd else own_ids)
+        first, last = np.searchsorted(self.rows, (first_row, first_row + len(own_ids)))
+        self.columns.append(np.delete(own_ids, self.rows[first:last] - first_row))
 
     def names(self):
         numbers = np.concatenate(self.columns) if self.columns else np.zeros(0, np.int64)

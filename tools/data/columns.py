@@ -1,7 +1,7 @@
 """Annotations of a COCO json as columns: a few arrays instead of millions of Python objects.
 
-A: annotations; P: parts (polygons) of all of them; N: images.  What does not depend on the sizes of the images
-is judged here, once, for a hundred thousand annotations at a time.
+A: annotations; P: parts (polygons) of all of them; N: images.  What does not depend on the sizes of
+the images is judged here, once, for many thousand annotations at a time.
 """
 import json
 from array import array

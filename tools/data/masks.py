@@ -100,9 +100,10 @@ def decompressed(counts):
 
 
 def runs_of_codes(codes, lengths):
-    """The runs of many compressed RLEs: (int64, one after the other; how many of each; bool, sound).
+    """Many compressed RLEs -> (their runs, int64, one after the other; how many of each; sound).
 
-    codes: uint8, the counts of all; lengths: int64, bytes of each.  Damaged ones have no runs.
+    codes: uint8, the counts of all; lengths: int64, bytes of each.  Those that are not sound (bool)
+    have no runs.
     Each number is written in groups of 5 bits, the lowest first, with bit 6 on all groups but the
     last and the sign in the last; from the fourth on they are differences to the last but one.
     """

@@ -1,33 +1,37 @@
 """The data sets of a config."""
 import logging
 
-from tools.data.coco import CocoDataset, summaries
+from tools.data.coco import CocoDataset
+from tools.data.selection import summaries
 from tools.errors import UserError
 
 logger = logging.getLogger(__name__)
 
 
 def open_dataset(cfg, split, class_names=None):
-    """The CocoDataset of the "train" or "val" split; what it skips is logged as one warning.
+    """The CocoDataset of the "train", "val" or "test" split; what it skips is one warning.
 
     class_names: what the classes must be (of the weights, or of the training set).  UserError if
-    the annotations differ, since class indices would then mean different things.
+    the annotations have others, since class indices would then mean different things, and for a
+    training set without an object to learn from.
     """
     training = split == "train"
     json_path, images = getattr(cfg, f"{split}_json"), getattr(cfg, f"{split}_images")
     if training:
         dataset = CocoDataset(json_path, images, cfg.classes_file, training, cfg.empty_images,
-                              cfg.max_broken_images)
+                              cfg.max_broken_images, class_names, cfg.drop_unused_classes)
     else:                          # whole: the AP of a part would be another number
-        dataset = CocoDataset(json_path, images, cfg.classes_file, training)
+        dataset = CocoDataset(json_path, images, cfg.classes_file, training,
+                              class_names=class_names)
     if dataset.problems:
         logger.warning("%s: %s", dataset.path, "; ".join(summaries(dataset.problems)))
-    if class_names is not None and tuple(class_names) != tuple(dataset.class_names):
-        raise UserError(f"the classes of {json_path} ({listed(dataset.class_names)}) are not those "
-                        f"expected ({listed(class_names)}); give annotations with the same "
-                        "classes, or a classes_file")
+    if training and not dataset.num_objects:
+        raise UserError(no_object(dataset))
     return dataset
 
 
-def listed(names, most=8):
-    return f"{len(names)}: {', '.join(names[:most])}{', ...' if len(names) > most else ''}"
+def no_object(dataset):
+    """The sentence about a data set from which nothing can be learned."""
+    said = "; ".join(summaries(dataset.problems)) or "the json has no annotation of them"
+    return (f"'{dataset.path}' has no object to learn from: {len(dataset)} images, 0 usable "
+            f"objects ({said}); look at it with python -m tools.check_dataset")

@@ -38,7 +38,8 @@ class GroundTruth:
 def measure(truth, segmentations, name, problems):
     """Fill in the masks of a GroundTruth, and the measures that its json lacks or has wrong.
 
-    segmentations: iterable of G; name: function(position) -> what to call an annotation in `problems`.
+    segmentations: iterable of G; name: function(position) -> the name of an annotation in
+    `problems`.
     COCO itself measures areas and boxes by the corners of the polygons: values that are such, or
     those of the mask but for the outline's pixels, are kept as they are.
     """

@@ -1,7 +1,7 @@
-"""COCO average precision of detections, by pycocotools or the faster, equal faster-coco-eval.
+"""COCO average precision of results, by pycocotools or the faster, equal faster-coco-eval.
 
 T: the 10 IoU thresholds 0.50, 0.55 .. 0.95; R: 101 recall steps 0.00, 0.01 .. 1.00; C: classes;
-A: the object sizes of AREAS.
+A: the object sizes of AREAS; N: images.
 """
 import contextlib
 import functools
@@ -11,58 +11,80 @@ from importlib.metadata import version
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from tools.data.coco_json import read_coco_json
-from tools.data.masks import mask_to_box, segmentation_to_mask
-from tools.data.segmentations import usable_segmentation
 from tools.errors import UserError
+from tools.evaluation.results import results_columns
 
 IOU_50, IOU_75 = 0, 5                                  # positions among the T thresholds
 AREAS = ("all", "small", "medium", "large")
 AREA_BOUNDS = (32 ** 2, 96 ** 2)                       # pixels: small below, medium up to, large
-MAX_DETECTIONS = (1, 10, 100)                          # per image and class; the last one counts
+MAX_DETS = 100                                         # results that count per image and class
+AT_ONCE = 40_000                                       # results and objects in an evaluator
 EVALUATORS = ("auto", "pycocotools", "faster")
 
 
-def evaluate(dataset, results, iou_types=("segm",), evaluator="auto"):
+def evaluate(dataset, results, iou_types=("segm",), evaluator="auto", max_dets=MAX_DETS):
     """Metrics of `results` on every image of `dataset`, also of those without objects.
 
     Arguments as for `precisions`.  Returns per type {"segm_AP", "segm_AP50", "segm_AP75",
     "segm_APs", "segm_APm", "segm_APl"} in 0..1, and "segm_per_class", {class name: AP}.
     No results: 0.  Without ground truth (of that class or size): -1, as in pycocotools.
     """
-    return summaries(precisions(dataset, results, iou_types, evaluator), dataset.class_names)
+    return summaries(precisions(dataset, results, iou_types, evaluator, max_dets),
+                     dataset.class_names)
 
 
-def precisions(dataset, results, iou_types=("segm",), evaluator="auto"):
+def precisions(dataset, results, iou_types=("segm",), evaluator="auto", max_dets=MAX_DETS):
     """{iou_type: float64 [T, R, C, A]}, precision at each recall; -1 without ground truth.
 
     `dataset`: a CocoDataset (training=False).  `results`: dicts of the COCO results format with
     image_id, category_id, score, and segmentation (compressed RLE) for "segm", bbox (x, y, w, h)
     for "bbox".  `evaluator`: one of EVALUATORS; auto is the fast one where it is installed.
+    max_dets: results that count per image and class, the best ones.
     Raises UserError for results of an unknown image.
     """
-    index_class, evaluator_class = evaluator_classes(evaluator)
-    numbers = image_numbers(dataset)
-    unknown = {result["image_id"] for result in results} - set(numbers)
-    if unknown:
-        raise UserError(f"results for image id {min(unknown, key=str)}, which is not in "
-                        f"'{dataset.path}'; they belong to another data set")
-    truth = ground_truth(dataset)
-    results = [{**result, "image_id": numbers[result["image_id"]]} for result in results]
-    by_class = np.argsort(np.argsort(dataset.category_ids))     # the evaluators sort by category_id
-    precision = {}
-    for iou_type in iou_types:
-        detections = {**truth, "annotations": detection_annotations(results, iou_type)}
-        with contextlib.redirect_stdout(io.StringIO()):              # pycocotools prints
-            run = evaluator_class(indexed(index_class, truth), indexed(index_class, detections),
-                                  iou_type)
-            run.params.imgIds = list(numbers.values())
-            run.params.catIds = list(dataset.category_ids)
-            run.params.maxDets = list(MAX_DETECTIONS)
-            run.evaluate()
-            run.accumulate()
-        precision[iou_type] = run.eval["precision"][..., -1][:, :, by_class]
-    return precision
+    classes = evaluator_classes(evaluator)
+    truth = dataset.ground_truth()
+    found = results_columns(results, truth)
+    return {iou_type: np.concatenate([
+        class_precisions(truth, found, group, iou_type, classes, max_dets)
+        for group in class_groups(truth, found)], axis=2) for iou_type in iou_types}
+
+
+def class_groups(truth, results):
+    """Lists of neighbouring classes with about AT_ONCE results and objects: the evaluators keep
+    much about each, and classes do not depend on each other."""
+    num_classes = len(truth.category_ids)
+    load = np.bincount(results.classes, minlength=num_classes) \
+        + np.bincount(truth.classes, minlength=num_classes)
+    groups, room = [], 0
+    for number, size in enumerate(load.tolist()):
+        if not groups or size > room:
+            groups.append([])
+            room = AT_ONCE
+        groups[-1].append(number)
+        room -= size
+    return groups
+
+
+def class_precisions(truth, results, group, iou_type, classes, max_dets):
+    """float64 [T, R, c, A] of the classes in `group`, a list of class indices."""
+    index_class, evaluator_class = classes
+    number_of = image_numbers(truth.image_ids)
+    images = [{"id": number, "height": height, "width": width} for number, (height, width)
+              in zip(number_of.tolist(), truth.sizes.tolist(), strict=True)]
+    shared = {"info": {}, "images": images,
+              "categories": [{"id": number, "name": str(number)} for number in group]}
+    contents = [{**shared, "annotations": annotations} for annotations in (
+        truth_annotations(truth, group, number_of),
+        result_annotations(results, group, number_of, iou_type))]
+    with contextlib.redirect_stdout(io.StringIO()):                  # pycocotools prints
+        run = evaluator_class(*(indexed(index_class, content) for content in contents), iou_type)
+        run.params.imgIds = np.sort(number_of).tolist()
+        run.params.catIds = group
+        run.params.maxDets = [1, 10, max_dets]
+        run.evaluate()
+        run.accumulate()
+    return run.eval["precision"][..., -1]
 
 
 def evaluator_name(evaluator="auto"):
@@ -88,60 +110,45 @@ def evaluator_classes(evaluator):
     return COCO, COCOeval
 
 
-def image_numbers(dataset):
-    """{image id: 1..N}: the evaluators take numbers only.  Sorted, as of equal scores the first
-    image comes first; texts come after numbers."""
-    ids = [dataset.image_info(index)["image_id"] for index in range(len(dataset))]
-    ids = sorted(ids, key=lambda image_id: (isinstance(image_id, str), image_id))
-    return {image_id: number for number, image_id in enumerate(ids, 1)}
+def image_numbers(image_ids):
+    """int64 [N], 1..N for each image: the evaluators take numbers only.  In the order of the ids,
+    as of equal scores the first image comes first; texts come after numbers."""
+    order = sorted(range(len(image_ids)), key=lambda index: (isinstance(image_ids[index], str),
+                                                             image_ids[index]))
+    numbers = np.zeros(len(order), np.int64)
+    numbers[order] = np.arange(1, len(order) + 1)
+    return numbers
 
 
-def ground_truth(dataset):
-    """The json of a CocoDataset as far as it counts, with every key that the evaluators need.
+def truth_annotations(truth, group, number_of):
+    """Annotations with every key that the evaluators need, numbered from 1.
 
-    Unusable objects are left out by the rules of CocoDataset.  Images have the ids of
-    `image_numbers`.  Annotations are numbered anew from 1, since the evaluators take id 0 for "not
-    matched" and lose one of two with the same id.
+    The evaluators take id 0 for "not matched" and lose one of two with the same id.
     """
-    content = read_coco_json(dataset.path, annotated=False)
-    numbers = image_numbers(dataset)
-    sizes = {info["image_id"]: info["size"]
-             for info in map(dataset.image_info, range(len(dataset)))}
-    annotations = []
-    for annotation in content["annotations"]:
-        size = sizes.get(annotation["image_id"])
-        if size is None or annotation["category_id"] not in dataset.category_ids:
-            continue
-        segmentation, _ = usable_segmentation(annotation, size)
-        if segmentation:
-            annotations.append({**measures(annotation, segmentation, size), **annotation,
-                                "segmentation": segmentation, "id": len(annotations) + 1,
-                                "image_id": numbers[annotation["image_id"]]})
-    return {"info": {}, "annotations": annotations, "categories": content["categories"],
-            "images": [{"id": number, "height": sizes[image_id][0], "width": sizes[image_id][1]}
-                       for image_id, number in numbers.items()]}
+    chosen = np.flatnonzero(np.isin(truth.classes, group)).tolist()
+    return [{"id": number, "image_id": int(number_of[truth.images[index]]),
+             "category_id": int(truth.classes[index]), "iscrowd": int(truth.crowd[index]),
+             "area": float(truth.areas[index]), "bbox": truth.boxes[index].tolist(),
+             "segmentation": truth.rles[index]} for number, index in enumerate(chosen, 1)]
 
 
-def measures(annotation, segmentation, size):
-    """{"area", "bbox"} of the mask where an annotation does not give both, else {}."""
-    if "area" in annotation and "bbox" in annotation:
-        return {}
-    mask = segmentation_to_mask(segmentation, size)
-    x1, y1, x2, y2 = mask_to_box(mask).tolist()
-    return {"area": int(mask.sum()), "bbox": [x1, y1, x2 - x1, y2 - y1]}
-
-
-def detection_annotations(results, iou_type):
+def result_annotations(results, group, number_of, iou_type):
     """Results as annotations, with the area of what is compared: of the mask or of the box.
 
     (Their own reader takes the area of the box for masks too, which shifts APs, APm and APl.)
+    UserError where a result lacks what is compared.
     """
-    if iou_type == "segm":                             # one by one: pycocotools takes up to 255
-        areas = [coco_mask.area(result["segmentation"]) for result in results]
-    else:
-        areas = [result["bbox"][2] * result["bbox"][3] for result in results]
-    return [{**result, "id": number, "area": float(area), "iscrowd": 0}
-            for number, (result, area) in enumerate(zip(results, areas, strict=True), 1)]
+    annotations = []
+    for number, index in enumerate(np.flatnonzero(np.isin(results.classes, group)).tolist(), 1):
+        rle, box = results.rles[index], results.boxes[index].tolist()
+        if rle is None if iou_type == "segm" else box[0] != box[0]:
+            raise UserError(f"result {index} has no {'mask' if iou_type == 'segm' else 'box'}")
+        area = float(coco_mask.area(rle)) if iou_type == "segm" else box[2] * box[3]
+        annotations.append({
+            "id": number, "image_id": int(number_of[results.images[index]]), "iscrowd": 0,
+            "category_id": int(results.classes[index]), "score": float(results.scores[index]),
+            "area": area, "bbox": box, "segmentation": rle})
+    return annotations
 
 
 def indexed(index_class, content):
@@ -150,6 +157,12 @@ def indexed(index_class, content):
     index.dataset = content
     index.createIndex()
     return index
+
+
+def crowded_images(truth, max_dets):
+    """How many images have more objects than results count, of all classes together."""
+    counts = np.bincount(truth.images[~truth.crowd], minlength=1)
+    return int(np.sum(counts > max_dets))
 
 
 def summaries(precision, class_names):

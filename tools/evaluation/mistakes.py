@@ -3,13 +3,13 @@
 Results are matched to objects as COCO does it, at one IoU: by descending score each takes the free
 object of its class that it covers best.  D: results; G: objects, without crowds.
 """
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from tools.data.masks import segmentation_to_rle
-from tools.evaluation.coco_eval import AREA_BOUNDS, ground_truth, image_numbers
+from tools.evaluation.coco_eval import AREA_BOUNDS
+from tools.evaluation.results import Results, results_columns
 
 MATCH_IOU = 0.5
 NEAR_IOU = 0.1                     # below it a result has nothing to do with an object
@@ -23,65 +23,65 @@ MISTAKES = {                       # kind: (name, meaning)
 
 
 @dataclass
-class Matching:
-    """All results and objects of a data set; the images are those of `image_numbers`, 1..N."""
+class Objects:
+    """The objects of a data set, without crowds."""
 
-    scores: np.ndarray             # float64 [D]
-    classes: np.ndarray            # int64 [D], class indices
-    images: np.ndarray             # int64 [D]
+    images: np.ndarray             # int64 [G], index of the image
+    classes: np.ndarray            # int64 [G], class index
+    sizes: np.ndarray              # int64 [G]: 0 small, 1 medium, 2 large
+    rles: list                     # [G]
+
+    def __len__(self):
+        return len(self.images)
+
+
+@dataclass
+class Matching:
+    """All results and objects of a data set, and what they are to each other."""
+
+    results: Results               # D
     kinds: np.ndarray              # int64 [D]: CORRECT ... IGNORED (inside a crowd of its class)
-    rles: list                     # [D]
-    object_classes: np.ndarray     # int64 [G]
-    object_images: np.ndarray      # int64 [G]
-    object_sizes: np.ndarray       # int64 [G]: 0 small, 1 medium, 2 large
-    object_rles: list              # [G]
+    objects: Objects               # G
     found_scores: np.ndarray       # float64 [G]: score of the result that found it; -1: none did
 
     def of_class(self, index):
-        """The Matching of one class alone."""
-        own, objects = self.classes == index, self.object_classes == index
-        return Matching(self.scores[own], self.classes[own], self.images[own], self.kinds[own],
-                        [], self.object_classes[objects], self.object_images[objects],
-                        self.object_sizes[objects], [], self.found_scores[objects])
+        """The Matching of one class alone, without masks and boxes."""
+        own, there = self.results.classes == index, self.objects.classes == index
+        results = replace(self.results, images=self.results.images[own], rles=[], boxes=[],
+                          classes=self.results.classes[own], scores=self.results.scores[own])
+        objects = Objects(self.objects.images[there], self.objects.classes[there],
+                          self.objects.sizes[there], [])
+        return Matching(results, self.kinds[own], objects, self.found_scores[there])
 
 
 def match(dataset, results):
     """The Matching of COCO result dicts (see `evaluate`) with the objects of a CocoDataset."""
-    truth, numbers = ground_truth(dataset), image_numbers(dataset)
-    class_index = {category: index for index, category in enumerate(dataset.category_ids)}
-    sizes = {image["id"]: (image["height"], image["width"]) for image in truth["images"]}
-    objects = sorted(truth["annotations"], key=lambda annotation: annotation["image_id"])
-    rles = [segmentation_to_rle(annotation["segmentation"], sizes[annotation["image_id"]])
-            for annotation in objects]
-    crowd = np.array([annotation["iscrowd"] for annotation in objects], bool)
-    areas = np.array([annotation["area"] for annotation in objects], np.float64)
-    object_classes = as_ints(class_index[annotation["category_id"]] for annotation in objects)
-    object_images = as_ints(annotation["image_id"] for annotation in objects)
-    scores = np.array([result["score"] for result in results], np.float64)
-    classes = as_ints(class_index[result["category_id"]] for result in results)
-    images = as_ints(numbers[result["image_id"]] for result in results)
-
-    kinds, found_scores = np.full(len(results), BACKGROUND), np.full(len(objects), -1.0)
-    for number in np.unique(images):
-        own, there = np.flatnonzero(images == number), np.flatnonzero(object_images == number)
-        own = own[np.argsort(-scores[own], kind="stable")]
-        if not len(there):
-            continue
-        ious = coco_mask.iou([results[index]["segmentation"] for index in own],
-                             [rles[index] for index in there], crowd[there].tolist())
-        same_class = classes[own][:, None] == object_classes[there]
-        kinds[own], owners = match_image(ious, same_class, crowd[there])
+    truth = dataset.ground_truth()
+    found = results_columns(results, truth)
+    kinds, found_scores = np.full(len(found), BACKGROUND), np.full(len(truth.images), -1.0)
+    order = np.lexsort((-found.scores, found.images))              # by image, then by score
+    for own, there in by_image(found.images[order], truth.images, len(truth.sizes)):
+        own = order[own]
+        ious = coco_mask.iou([found.rles[index] for index in own],
+                             [truth.rles[index] for index in there], truth.crowd[there].tolist())
+        same_class = found.classes[own][:, None] == truth.classes[there]
+        kinds[own], owners = match_image(ious, same_class, truth.crowd[there])
         hit = owners >= 0
-        found_scores[there[owners[hit]]] = scores[own[hit]]
-    kept = np.flatnonzero(~crowd)
-    return Matching(scores, classes, images, kinds, [result["segmentation"] for result in results],
-                    object_classes[kept], object_images[kept],
-                    np.searchsorted(AREA_BOUNDS, areas[kept]), [rles[index] for index in kept],
-                    found_scores[kept])
+        found_scores[there[owners[hit]]] = found.scores[own[hit]]
+    kept = np.flatnonzero(~truth.crowd)
+    objects = Objects(truth.images[kept], truth.classes[kept],
+                      np.searchsorted(AREA_BOUNDS, truth.areas[kept]),
+                      [truth.rles[index] for index in kept])
+    return Matching(found, kinds, objects, found_scores[kept])
 
 
-def as_ints(values):
-    return np.array(list(values), np.int64)
+def by_image(first, second, num_images):
+    """Yield the positions in two sorted columns of image indices, for images that are in both."""
+    edges = np.arange(num_images + 1)
+    first, second = np.searchsorted(first, edges), np.searchsorted(second, edges)
+    for image in np.flatnonzero((np.diff(first) > 0) & (np.diff(second) > 0)).tolist():
+        yield (np.arange(first[image], first[image + 1]),
+               np.arange(second[image], second[image + 1]))
 
 
 def match_image(ious, same_class, crowd):
@@ -125,11 +125,11 @@ class ScoreCurve:
 def score_curve(matching):
     """The ScoreCurve of a Matching, over all its classes."""
     counted = matching.kinds != IGNORED
-    order = np.argsort(-matching.scores[counted], kind="stable")
-    scores = matching.scores[counted][order]
+    order = np.argsort(-matching.results.scores[counted], kind="stable")
+    scores = matching.results.scores[counted][order]
     correct = np.cumsum(matching.kinds[counted][order] == CORRECT)
     last = np.flatnonzero(np.diff(scores, append=-np.inf))             # of equal scores
     scores, correct, shown = scores[last], correct[last], last + 1
-    objects = len(matching.object_classes)
+    objects = len(matching.objects)
     return ScoreCurve(scores, correct / shown, correct / max(1, objects),
                       2 * correct / (shown + objects))

@@ -42,7 +42,7 @@ def write_report(path, dataset, results, precision, facts):
     metrics = summaries(precision, names)
     text = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         title=escape(f"Evaluation of {facts['config']}"),
-        subtitle=escape(f"images: {len(dataset)} · objects: {len(matching.object_classes)} · "
+        subtitle=escape(f"images: {len(dataset)} · objects: {len(matching.objects.classes)} · "
                         f"classes: {len(names)} · results: {len(results)} · {facts['date']}"),
         tiles=tiles(metrics, curve), ap_table=ap_table(metrics),
         curve_chart=precision_chart(precision["segm"]), score_chart=score_chart(curve),
@@ -151,13 +151,13 @@ def counted(threshold):
 
 def mistake_table(matching, threshold):
     """How many results are correct or of which mistake, and how many objects are missed."""
-    counts = np.bincount(matching.kinds[matching.scores >= threshold],
+    counts = np.bincount(matching.kinds[matching.results.scores >= threshold],
                          minlength=mistakes.IGNORED + 1)
     missed = int((matching.found_scores < threshold).sum())
     lines = [(name, meaning, int(counts[kind]), KIND_COLORS[kind])
              for kind, (name, meaning) in [(mistakes.CORRECT, CORRECT_RESULT),
                                            *mistakes.MISTAKES.items()]]
-    lines.append(("missed objects", f"of {len(matching.object_classes)}", missed, MISSED_COLOR))
+    lines.append(("missed objects", f"of {len(matching.objects.classes)}", missed, MISSED_COLOR))
     longest = max(1, *(count for _, _, count, _ in lines))
     return table(("", "meaning", "number", ""),
                  [(name, meaning, count, bar(count / longest, color))
@@ -175,9 +175,9 @@ def class_table(matching, metrics, class_names, threshold):
     for index in order:
         name, own = class_names[index], matching.of_class(index)
         ap, curve = metrics["segm_per_class"][name], mistakes.score_curve(own)
-        false = ((own.scores >= threshold) & (own.kinds != mistakes.CORRECT)
+        false = ((own.results.scores >= threshold) & (own.kinds != mistakes.CORRECT)
                  & (own.kinds != mistakes.IGNORED)).sum()
-        rows.append([escape(name), len(own.object_classes), shown(ap, 3), bar(ap, BLUE),
+        rows.append([escape(name), len(own.objects.classes), shown(ap, 3), bar(ap, BLUE),
                      shown(box_ap.get(name, -1), 3), *missed_by_size(own, threshold), false,
                      "-" if curve.best is None else round_down(curve.scores[curve.best])])
     return table(headings, rows)
@@ -186,7 +186,7 @@ def class_table(matching, metrics, class_names, threshold):
 def missed_by_size(matching, threshold):
     """["3 of 20", "-", ...], small, medium and large."""
     missed = matching.found_scores < threshold
-    totals = np.bincount(matching.object_sizes, minlength=len(SIZES))
-    counts = np.bincount(matching.object_sizes[missed], minlength=len(SIZES))
+    totals = np.bincount(matching.objects.sizes, minlength=len(SIZES))
+    counts = np.bincount(matching.objects.sizes[missed], minlength=len(SIZES))
     return [f"{count} of {total}" if total else "-"
             for count, total in zip(counts, totals, strict=True)]

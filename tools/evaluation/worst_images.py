@@ -7,7 +7,6 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from tools.evaluation import mistakes
-from tools.evaluation.coco_eval import image_numbers
 from tools.inference.text import drawable_name
 from tools.inference.visualize import draw_marks
 
@@ -25,19 +24,17 @@ def worst_images(dataset, matching, threshold):
 
     Results count from the score `threshold` on.  Of equally many mistakes the earlier image wins.
     """
-    index_of = {dataset.image_info(index)["image_id"]: index for index in range(len(dataset))}
-    false = (matching.scores >= threshold) & np.isin(matching.kinds, list(mistakes.MISTAKES))
+    false = ((matching.results.scores >= threshold)
+             & np.isin(matching.kinds, list(mistakes.MISTAKES)))
     missed = matching.found_scores < threshold
-    images = len(dataset) + 1
-    counts = (np.bincount(matching.images[false], minlength=images)
-              + np.bincount(matching.object_images[missed], minlength=images))
+    images = len(dataset)
+    counts = (np.bincount(matching.results.images[false], minlength=images)
+              + np.bincount(matching.objects.images[missed], minlength=images))
     order = np.argsort(-counts, kind="stable")[:MOST]
-    chosen = [number for number in order if counts[number]]
+    chosen = [index for index in order.tolist() if counts[index]]
     if not chosen:
         return "<p>No image has a mistake.</p>"
-    ids = {number: image_id for image_id, number in image_numbers(dataset).items()}
-    figures = [figure(dataset, index_of[ids[number]], matching, number, threshold)
-               for number in chosen]
+    figures = [figure(dataset, index, matching, threshold) for index in chosen]
     return (f'<p class="note">The {len(chosen)} of {len(dataset)} images with the most mistakes, '
             "missed objects and false results together; of equal ones the first. Left the ground "
             "truth, right the results from the score threshold on.</p>"
@@ -52,19 +49,19 @@ def legend():
     ) + "</div>"
 
 
-def figure(dataset, index, matching, number, threshold):
-    """HTML of one image, the `number` of the Matching: what is in it, and both drawings."""
-    objects = np.flatnonzero(matching.object_images == number)
-    shown = np.flatnonzero((matching.images == number) & (matching.scores >= threshold))
-    shown = shown[np.argsort(-matching.scores[shown], kind="stable")]
+def figure(dataset, index, matching, threshold):
+    """HTML of image `index`: what is in it, and both drawings."""
+    results = matching.results
+    objects = np.flatnonzero(matching.objects.images == index)
+    shown = np.flatnonzero((results.images == index) & (results.scores >= threshold))
+    shown = shown[np.argsort(-results.scores[shown], kind="stable")]
     missed = matching.found_scores[objects] < threshold
     names = dataset.class_names
-    truth = [(matching.object_rles[i], MISSED_COLOR if is_missed else FOUND_COLOR,
-              drawable_name(names, matching.object_classes[i]))
+    truth = [(matching.objects.rles[i], MISSED_COLOR if is_missed else FOUND_COLOR,
+              drawable_name(names, matching.objects.classes[i]))
              for i, is_missed in zip(objects, missed, strict=True)]
-    found = [(matching.rles[i], KIND_COLORS[matching.kinds[i]],
-              f"{drawable_name(names, matching.classes[i])} {matching.scores[i]:.2f}")
-             for i in shown]
+    found = [(results.rles[i], KIND_COLORS[matching.kinds[i]],
+              f"{drawable_name(names, results.classes[i])} {results.scores[i]:.2f}") for i in shown]
     image = dataset.load_image(index)
     pictures = "".join(f'<img alt="{alt}" src="{data_uri(drawn(image, marks))}">'
                        for alt, marks in (("ground truth", truth), ("results", found)))
