@@ -7,11 +7,14 @@ import sys
 
 from tools.cli import add_prediction_arguments, build_parser, load_config, run
 from tools.data.splits import open_dataset
+from tools.data.truth import OWN_MEASURES
 from tools.distributed import is_main, start
 from tools.evaluation.coco_eval import EVALUATORS, evaluator_name, precisions, summaries
-from tools.evaluation.evaluate import predict_dataset, print_metrics
+from tools.evaluation.evaluate import predict_dataset
+from tools.evaluation.metrics import print_limits, print_metrics
 from tools.evaluation.report import report_facts, write_report
-from tools.files import write_json
+from tools.evaluation.results import results_columns
+from tools.files import refuse_input, write_json
 from tools.inference.predictor import Predictor
 
 
@@ -36,14 +39,20 @@ def main(argv=None):
     print(f"engine: {predictor.engine_choice}")
     print(f"config: {cfg.name}, weights: {predictor.weights}, {len(predictor.class_names)} classes")
     dataset = open_dataset(cfg, "val", class_names=predictor.class_names)
+    for path in filter(None, (args.results, args.report)):
+        refuse_input(path)
     results, unreadable = predict_dataset(predictor, dataset, args.batch_size)
     if not is_main():
         return 0
     if args.results:
         write_json(args.results, results)
     print(f"evaluator: {evaluator_name(args.evaluator)}")
-    precision = precisions(dataset, results, ("segm", "bbox"), args.evaluator)
+    results = results_columns(results, dataset.ground_truth())
+    precision = precisions(dataset, results, ("segm", "bbox"), args.evaluator, cfg.max_dets)
     print_metrics(summaries(precision, dataset.class_names))
+    print_limits(dataset.ground_truth(), cfg.max_dets, cfg.max_per_image)
+    if OWN_MEASURES in dataset.problems:
+        print(f"note: {len(dataset.problems[OWN_MEASURES])} {OWN_MEASURES}")
     if args.report:
         facts = report_facts(cfg, predictor, dataset, describe(device), args.evaluator,
                              args.override)

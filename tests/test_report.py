@@ -52,10 +52,10 @@ def test_one_result_of_each_kind(make):
     assert matching.kinds.tolist() == [
         mistakes.CORRECT, mistakes.DUPLICATE, mistakes.WRONG_CLASS, mistakes.LOCALISATION,
         mistakes.BACKGROUND, mistakes.IGNORED]
-    assert matching.object_classes.tolist() == [0, 1, 1]             # the crowd is no object
-    assert matching.object_sizes.tolist() == [0, 0, 1]
+    assert matching.objects.classes.tolist() == [0, 1, 1]             # the crowd is no object
+    assert matching.objects.sizes.tolist() == [0, 0, 1]
     assert matching.found_scores.tolist() == [0.9, -1, -1]
-    assert matching.of_class(1).object_images.tolist() == [1, 2]
+    assert matching.of_class(1).objects.images.tolist() == [0, 1]
 
 
 def test_the_better_score_takes_the_object_whatever_the_order(make):

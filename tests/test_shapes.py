@@ -8,7 +8,8 @@ import pytest
 from tools.data import shapes
 from tools.data.coco import CocoDataset
 from tools.data.masks import rle_to_mask
-from tools.data.shapes import CLASS_NAMES, Scene, coverage, draw_scene, write_split
+from tools.data.shapes import CLASS_NAMES, MARK, Scene, coverage, draw_scene, write_split
+from tools.errors import UserError
 
 COUNT = 60
 
@@ -151,6 +152,21 @@ def test_an_interrupted_drawing_leaves_no_json(tmp_path, monkeypatch):
 def test_the_command_line_writes_both_splits(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["shapes", "--output", str(tmp_path), "--train", "2",
                                      "--val", "1", "--size", "64"])
-    shapes.main(shapes.parse_args())
+    shapes.main()
     assert len(json.loads((tmp_path / "train.json").read_text())["images"]) == 2
     assert len(json.loads((tmp_path / "val.json").read_text())["images"]) == 1
+
+
+def test_only_drawn_sets_are_drawn_again(tmp_path):
+    write_split(tmp_path, "val", 1, seed=1, size=64)
+    write_split(tmp_path, "val", 2, seed=1, size=64)
+    (tmp_path / "val" / MARK).unlink()                  # of a version without it
+    write_split(tmp_path, "val", 1, seed=1, size=64)
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "000001.jpg").write_bytes(b"mine")
+    with pytest.raises(UserError, match="not drawn by this command"):
+        write_split(tmp_path, "train", 1, seed=1, size=64)
+    (tmp_path / "other.json").write_text('{"images": [], "categories": [], "annotations": []}')
+    with pytest.raises(UserError, match="other.json"):
+        write_split(tmp_path, "other", 1, seed=1, size=64)
+    assert (tmp_path / "train" / "000001.jpg").read_bytes() == b"mine"

@@ -40,6 +40,7 @@ class CocoDataset:
     classes_file: one class name per line, in the order of the class indices; without it, the
       order is that of the category ids.  class_names: classes that the data set must have (of
       weights, of the training set), in their order; see `choose_classes`.
+    image_dir: folder of the images; None where only annotations and sizes are asked for.
     training: keeps only images with an object and, evenly spread, the share `empty_images` of
       those without any annotation; otherwise every image is kept.  Crowd regions (iscrowd 1) are
       not objects, and an image of which nothing else is usable is no example of an empty one.
@@ -54,7 +55,8 @@ class CocoDataset:
 
     def __init__(self, json_path, image_dir, classes_file="", training=True, empty_images=0.0,
                  max_broken_images=0.0, class_names=None, drop_unused=False):
-        self.path, self.image_dir = str(json_path), Path(image_dir)
+        self.path = str(json_path)
+        self.image_dir = None if image_dir is None else Path(image_dir)
         self.max_broken_images, self._truth = max_broken_images, None
         head, self._columns = open_coco(self.path)
         self._odd_ids, self._unlisted = head["odd_ids"], head["unlisted"]
@@ -68,12 +70,12 @@ class CocoDataset:
         self.num_classes = len(self.category_ids)
         self._class_of = class_indices(head, self._columns, self.category_ids, self.path,
                                        self._name_of)
-        if not self.image_dir.is_dir():
+        if self.image_dir is not None and not self.image_dir.is_dir():
             raise UserError(f"image folder '{self.image_dir}' (of '{self.path}') does not exist")
         self._info_ends = np.append(0, np.cumsum(self._columns["info_length"]))
         names = [name for _, name in
                  json.loads(b"[" + self._columns["info"][:-1].tobytes() + b"]")]
-        files = find_files(self.image_dir, names)
+        files = names if self.image_dir is None else find_files(self.image_dir, names)
         self._image_sizes = self._sizes(names, files)
         rows, annotated = self._objects(names)
         images = np.flatnonzero(self._image_sizes[:, 0] > 0)
@@ -94,7 +96,7 @@ class CocoDataset:
         text = self._columns["info"][self._info_ends[row]:self._info_ends[row + 1] - 1]
         image_id, name = json.loads(text.tobytes())
         return {"image_id": image_id, "file_name": name,
-                "path": str(self.image_dir / self._other_names.get(row, name)),
+                "path": str((self.image_dir or Path()) / self._other_names.get(row, name)),
                 "size": tuple(self._image_sizes[row].tolist())}
 
     def load_image(self, index):
@@ -104,6 +106,8 @@ class CocoDataset:
         the image turned by its EXIF orientation.  Any other size is a UserError.
         """
         info = self.image_info(index)
+        if self.image_dir is None:
+            raise UserError("no image folder was given")
         image = read_image(info["path"])
         stored_size = image.shape[:2]
         if stored_size != info["size"] and stored_size[::-1] == info["size"]:
@@ -187,7 +191,7 @@ class CocoDataset:
         if unknown:
             sizes = sizes.copy()
         for row in unknown:
-            path, name = self.image_dir / (files[row] or names[row]), names[row]
+            path, name = (self.image_dir or Path()) / (files[row] or names[row]), names[row]
             size = image_size(path)
             if size is None:
                 self.note_broken(name, f"image '{shown(str(path), 300)}' has no size in "

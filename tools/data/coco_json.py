@@ -206,22 +206,22 @@ class Repeated:
         return [f"annotation {value}" for value in found]
 
 
-def read_json(path):
+def read_json(path, what="annotation file"):
     """All that a json file holds, as it is: for tools that write a part of it again.
 
     Plain or gzip'ed; notes the file as an input, which nothing may replace.
     """
     kind = irregular(path)
     if kind:
-        raise UserError(f"annotation file '{path}' is {kind}, expected a json file")
-    note_input(path, "the annotation file that was read")
+        raise UserError(f"{what} '{path}' is {kind}, expected a json file")
+    note_input(path, f"the {what} that was read")
     try:
         data = Path(path).read_bytes()
         data = gzip.decompress(data) if data.startswith(GZIP) else data
         return json.loads(data.removeprefix(b"\xef\xbb\xbf"))
     except FileNotFoundError:
-        raise UserError(f"annotation file '{path}' does not exist") from None
+        raise UserError(f"{what} '{path}' does not exist") from None
     except (ValueError, RecursionError, EOFError, gzip.BadGzipFile) as error:
-        raise UserError(f"annotation file '{path}' is not json: {shown(str(error))}") from None
+        raise UserError(f"{what} '{path}' is not json: {shown(str(error))}") from None
     except OSError as error:
-        raise UserError(f"annotation file '{path}' cannot be read: {error.strerror}") from None
+        raise UserError(f"{what} '{path}' cannot be read: {error.strerror}") from None

@@ -14,10 +14,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
+from tools.cli import add_version, run
+from tools.data.json_stream import stream_lists
 from tools.data.masks import mask_to_box, mask_to_rle
+from tools.errors import UserError
 from tools.files import write_json
+from tools.progress import progress
 
 CLASS_NAMES = ("circle", "triangle", "rectangle", "star", "ring", "cross")
 HUES = dict(zip(CLASS_NAMES, range(0, 360, 60), strict=True))          # degrees, typical of a kind
@@ -34,6 +37,7 @@ MIN_CONTRAST = 90               # distance in BGR between an object and what is 
 SUPERSAMPLING = 4               # outlines are filled at this scale, then averaged
 ATTEMPTS = 12                   # positions tried for one object
 JPEG_QUALITY = 92
+MARK = ".drawn"                 # an empty file among the images: they may be drawn again
 
 
 def smooth_field(rng, size, cells):
@@ -235,14 +239,33 @@ def scene_annotations(scene, image_id, first_id):
     return found
 
 
+def refuse_others(json_path, images):
+    """UserError where there are annotations or images that were not drawn here."""
+    there = json_path.exists() or images.exists() and any(images.iterdir())
+    if there and not (images / MARK).exists() and not is_drawn(json_path):
+        raise UserError(f"'{json_path}' or the images in '{images}' were not drawn by this command "
+                        "and would be replaced: choose another --output")
+
+
+def is_drawn(json_path):
+    """Whether a json has the classes that are drawn here."""
+    if not json_path.is_file():
+        return False
+    found = [entry.get("name") for _, entry in stream_lists(json_path, ("categories",), {})
+             if isinstance(entry, dict)]
+    return found == list(CLASS_NAMES)
+
+
 def write_split(folder, split, count, seed, size=256):
     """Draws `count` images into folder/split and, last, their annotations: folder/split.json."""
     folder = Path(folder)
-    (folder / split).mkdir(parents=True, exist_ok=True)
     json_path = folder / f"{split}.json"
+    refuse_others(json_path, folder / split)
+    (folder / split).mkdir(parents=True, exist_ok=True)
     json_path.unlink(missing_ok=True)
+    (folder / split / MARK).write_bytes(b"")
     images, annotations = [], []
-    for index in tqdm(range(count), desc=f"drawing {split}", disable=None):
+    for index in progress(range(count), label=f"drawing {split}", unit="image"):
         rng = np.random.default_rng([seed, zlib.crc32(split.encode()), index])
         scene = draw_scene(rng, size)
         image_id, file_name = index + 1, f"{index + 1:06d}.jpg"
@@ -256,17 +279,19 @@ def write_split(folder, split, count, seed, size=256):
     write_json(json_path, {"images": images, "annotations": annotations, "categories": categories})
 
 
-def parse_args():
+def parse_args(argv=None):
     parser = argparse.ArgumentParser(description="Draws the quick-start set in COCO format.")
+    add_version(parser)
     parser.add_argument("--output", default="data/shapes", help="folder to write")
     parser.add_argument("--train", type=int, default=2400, help="number of training images")
     parser.add_argument("--val", type=int, default=200, help="number of validation images")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--size", type=int, default=256, help="mean side of the images, pixels")
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
-def main(args):
+def main(argv=None):
+    args = parse_args(argv)
     for split, count in (("train", args.train), ("val", args.val)):
         write_split(args.output, split, count, args.seed, args.size)
     print(f"{args.output}: {args.train} training and {args.val} validation images, "
@@ -274,4 +299,4 @@ def main(args):
 
 
 if __name__ == "__main__":
-    main(parse_args())
+    run(main)

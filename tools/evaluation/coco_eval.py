@@ -159,10 +159,14 @@ def indexed(index_class, content):
     return index
 
 
-def crowded_images(truth, max_dets):
-    """How many images have more objects than results count, of all classes together."""
-    counts = np.bincount(truth.images[~truth.crowd], minlength=1)
-    return int(np.sum(counts > max_dets))
+def crowded_images(truth, limit, per_class):
+    """How many images have more than `limit` objects, of one class or of all together."""
+    images, classes = truth.images[~truth.crowd], truth.classes[~truth.crowd]
+    num_classes = len(truth.category_ids)
+    groups, counts = np.unique(images * num_classes + classes if per_class else images,
+                               return_counts=True)
+    groups = groups[counts > limit]
+    return len(np.unique(groups // num_classes if per_class else groups))
 
 
 def summaries(precision, class_names):

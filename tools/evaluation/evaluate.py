@@ -1,4 +1,4 @@
-"""A predictor over a data set, and the metrics as text."""
+"""A predictor over a data set."""
 import itertools
 import logging
 import sys
@@ -7,14 +7,12 @@ import time
 from tqdm import tqdm
 
 from tools.distributed import all_gather, get_rank, get_world_size, is_main, together
-from tools.evaluation.coco_eval import evaluate, shown
+from tools.evaluation.coco_eval import evaluate
 from tools.inference.pipeline import Pipeline
 from tools.inference.predictor import Predictor
 from tools.inference.writers.coco import coco_results
 
 logger = logging.getLogger(__name__)
-
-METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 
 
 def predict_dataset(predictor, dataset, batch_size=1):
@@ -62,15 +60,5 @@ def evaluate_model(cfg, dataset, model):
     if unreadable and is_main():
         logger.warning("%d images of the evaluation cannot be read, their objects count as not "
                        "found: %s", len(unreadable), "; ".join(unreadable))
-    metrics = evaluate(dataset, results) if is_main() else {}
+    metrics = evaluate(dataset, results, max_dets=cfg.max_dets) if is_main() else {}
     return {key: value for key, value in metrics.items() if not isinstance(value, dict)}
-
-
-def print_metrics(metrics):
-    """A table of the COCO metrics, then the AP of every class; "-" without ground truth."""
-    for kind in ("segm", "bbox"):
-        if f"{kind}_AP" in metrics:
-            values = (f"  {name} {shown(metrics[f'{kind}_{name}'], 4)}" for name in METRICS)
-            print(f"{kind:5s}" + "".join(values))
-    for name, ap in metrics.get("segm_per_class", {}).items():
-        print(f"  {name:24s} {shown(ap, 4)}")

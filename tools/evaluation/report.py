@@ -59,12 +59,16 @@ def write_report(path, dataset, results, precision, facts):
 def report_facts(cfg, predictor, dataset, runtime, evaluator, overrides=()):
     """What the report says on its own making: {label: text}."""
     digest = hashlib.sha256(Path(predictor.weights).read_bytes()).hexdigest()
-    return {"date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-            "config": cfg.name, "settings replaced": " ".join(overrides) or "none",
+    return {"config": cfg.name, "settings replaced": " ".join(overrides) or "none",
             "weights": f"{predictor.weights} (sha256 {digest[:16]})",
-            "data set": f"{dataset.path}, images in {dataset.image_dir}",
             "engine": f"{predictor.engine.name} {predictor.engine.version}",
-            "runtime": runtime.removeprefix("runtime: "),
+            "runtime": runtime.removeprefix("runtime: "), **common_facts(dataset, evaluator)}
+
+
+def common_facts(dataset, evaluator):
+    """The facts that do not need a network."""
+    return {"date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+            "data set": f"{dataset.path}, images in {dataset.image_dir}",
             "evaluator": evaluator_name(evaluator),
             "versions": f"Python {platform.python_version()}, Paddle {paddle.__version__}, "
                         f"numpy {np.__version__}, OpenCV {cv2.__version__}"}

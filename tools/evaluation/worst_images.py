@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from tools.errors import UserError
 from tools.evaluation import mistakes
 from tools.inference.text import drawable_name
 from tools.inference.visualize import draw_marks
@@ -61,10 +62,14 @@ def figure(dataset, index, matching, threshold):
               drawable_name(names, matching.objects.classes[i]))
              for i, is_missed in zip(objects, missed, strict=True)]
     found = [(results.rles[i], KIND_COLORS[matching.kinds[i]],
-              f"{drawable_name(names, results.classes[i])} {results.scores[i]:.2f}") for i in shown]
-    image = dataset.load_image(index)
-    pictures = "".join(f'<img alt="{alt}" src="{data_uri(drawn(image, marks))}">'
-                       for alt, marks in (("ground truth", truth), ("results", found)))
+              f"{drawable_name(names, results.classes[i])} {results.scores[i]:.2f}")
+             for i in shown]
+    try:
+        image = dataset.load_image(index)
+        pictures = "".join(f'<img alt="{alt}" src="{data_uri(drawn(image, marks))}">'
+                           for alt, marks in (("ground truth", truth), ("results", found)))
+    except UserError as error:
+        pictures = f'<p class="note">{escape(str(error))}</p>'
     kinds = [(name, int((matching.kinds[shown] == kind).sum()))
              for kind, (name, _) in mistakes.MISTAKES.items()]
     said = ", ".join([f"{missed.sum()} of {len(objects)} objects missed",
