@@ -108,6 +108,13 @@ class Base:
     draw_threshold = 0.3           # demo.py draws instances from this score on
     polygon_tolerance = 1.0        # pixels that demo.py's polygons may deviate; 0.0: none
 
+    # -- tracks of a video (tools/inference/tracks.py) -----------------------------------------------
+    track_new = 0.4                # score from which on a result may begin a track
+    track_iou = 0.3                # least overlap of a track, moved on, with a result
+    track_lost = 30                # frames that an object is waited for
+    track_hits = 2                 # results before an object is numbered and counted
+    track_smoothing = 0.7          # weight of the velocity so far beside the newest one
+
     # -- schedule ----------------------------------------------------------------------------------
     batch_size = 16                # images per step over all devices
     accumulate_steps = 1           # forward and backward passes that share these images

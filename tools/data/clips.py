@@ -24,7 +24,7 @@ SPEEDS = (0.4, 3.0)             # pixels per frame
 SWAYS = (0, 6)                  # pixels that an object sways from its straight path
 TURNS = 1.5                     # degrees per frame, standard deviation
 LATE = 0.3                      # part of the objects that come in from outside later on
-MIN_VISIBLE = 0.25              # of an object's area; with less of it in sight it has no truth
+MIN_VISIBLE = 0.5               # of an object's area: below it, finding it is neither right nor wrong
 NOISE = (1, 5)                  # deviation of the sensor noise
 
 
@@ -107,11 +107,11 @@ class Clip:
             image += self.rng.standard_normal(image.shape, np.float32) * self.noise
             yield np.clip(image, 0, 255).astype(np.uint8), owner
 
-    def visible(self, owner):
-        """{number: bool [H, W]} of the objects of which enough is seen in a frame."""
+    def visible(self, owner, at_least=MIN_VISIBLE):
+        """{number: bool [H, W]} of the objects of which this part or more is seen in a frame."""
         counts = np.bincount(owner[owner >= 0], minlength=len(self.actors))
         return {number: owner == number for number, actor in enumerate(self.actors)
-                if counts[number] > MIN_VISIBLE * actor.area}
+                if counts[number] > at_least * actor.area}
 
 
 def draw_clip(seed, index, **settings):
