@@ -5,11 +5,12 @@ configure()
 
 import sys
 
-from tools.cli import add_prediction_arguments, build_parser, load_config, run
+from tools.cli import add_prediction_arguments, add_video_arguments, build_parser, load_config, run
 from tools.inference.inputs import find_inputs
 from tools.inference.pipeline import Pipeline
 from tools.inference.pixels import to_pixels
 from tools.inference.predictor import ROOT, Predictor
+from tools.inference.video import segment_videos
 from tools.inference.visualize import COLORS
 from tools.inference.writers.formats import FORMATS, IMAGES, formats_help
 from tools.inference.writers.result_writer import ResultWriter
@@ -37,6 +38,7 @@ def parse_args(argv):
     parser.add_argument("--color", choices=COLORS, default=COLORS[0],
                         help="what a color stands for (default: %(default)s)")
     add_prediction_arguments(parser)
+    add_video_arguments(parser)
     return parser.parse_intermixed_args(argv)
 
 
@@ -52,11 +54,14 @@ def main(argv=None):
     print(f"engine: {predictor.engine_choice}")
     print(f"config {cfg.name}, weights {predictor.weights}, {len(inputs.images)} images")
     failed = len(inputs.problems) + segment_images(args, predictor, inputs)
+    failed += segment_videos(args, predictor, inputs.videos)
     return 1 if failed else 0
 
 
 def segment_images(args, predictor, inputs):
     """Write what is found in the images; returns how many could not be read."""
+    if not inputs.images:
+        return 0
     cfg, images, broken = predictor.cfg, inputs.images, 0
     threshold = cfg.draw_threshold if args.score_threshold is None else args.score_threshold
     formats = [name for name in FORMATS if name in args.write or name == IMAGES]

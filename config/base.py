@@ -108,12 +108,13 @@ class Base:
     draw_threshold = 0.3           # demo.py draws instances from this score on
     polygon_tolerance = 1.0        # pixels that demo.py's polygons may deviate; 0.0: none
 
-    # -- tracks of a video (tools/inference/tracks.py) -----------------------------------------------
+    # -- tracks of a video -------------------------------------------------------------------------
     track_new = 0.4                # score from which on a result may begin a track
-    track_iou = 0.3                # least overlap of a track, moved on, with a result
+    track_low = 0.25               # score below which a result is no help to a track either
+    track_iou = 0.2                # least overlap of a track, moved on, with a result
     track_lost = 30                # frames that an object is waited for
     track_hits = 2                 # results before an object is numbered and counted
-    track_smoothing = 0.7          # weight of the velocity so far beside the newest one
+    track_smoothing = 0.9          # weight of the velocity so far beside the newest one
 
     # -- schedule ----------------------------------------------------------------------------------
     batch_size = 16                # images per step over all devices

@@ -59,6 +59,42 @@ def add_prediction_arguments(parser):
                              "are the same (default: %(default)s)")
 
 
+def add_video_arguments(parser):
+    """Add what is said of videos, cameras and streams."""
+    group = parser.add_argument_group("videos, cameras and streams")
+    group.add_argument("--every", type=positive_int, default=1, metavar="N",
+                       help="look at one of N frames (default: %(default)s, all)")
+    group.add_argument("--start", type=seconds, default=0.0, metavar="TIME",
+                       help="begin there: seconds, m:s or h:m:s")
+    group.add_argument("--end", type=seconds, metavar="TIME", help="stop there")
+    group.add_argument("--show", action="store_true", help="also show it in a window")
+    group.add_argument("--count-line", type=line_ends, metavar="X1,Y1,X2,Y2",
+                       help="count the objects that cross this line, in pixels")
+
+
+def seconds(text):
+    """An argparse type: 90, 1:30 or 0:01:30.5 -> 90.5."""
+    try:
+        parts = [float(part) for part in text.split(":")]
+    except ValueError:
+        parts = [-1.0]
+    if len(parts) > 3 or not all(0 <= part < float("inf") for part in parts):
+        raise argparse.ArgumentTypeError(f"expected seconds, m:s or h:m:s, got '{text}'")
+    return sum(part * 60 ** power for power, part in enumerate(reversed(parts)))
+
+
+def line_ends(text):
+    """An argparse type: four numbers of pixels."""
+    try:
+        ends = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        ends = ()
+    if len(ends) != 4 or ends[:2] == ends[2:] or not all(abs(end) < 1e6 for end in ends):
+        raise argparse.ArgumentTypeError(f"expected x1,y1,x2,y2, two different ends of a line in "
+                                         f"pixels, got '{text}'")
+    return ends
+
+
 def positive_int(text):
     """An argparse type."""
     number = int(text)

@@ -3,7 +3,7 @@
     python -m tools.data.clips --output data/clips --clips 10 --frames 100 --seed 1
 
 writes clip01.mp4 .. and clips.json, in the format of YouTube-VIS: per object one annotation, with
-the run-length code of its visible part in every frame, or null where it cannot be seen.  The
+the run-length code of its visible part in every frame, or null where too little of it is seen.  The
 shapes are those of the quick-start set (shapes.py).  Each clip is seeded with (seed, index).
 """
 import argparse
@@ -24,7 +24,7 @@ SPEEDS = (0.4, 3.0)             # pixels per frame
 SWAYS = (0, 6)                  # pixels that an object sways from its straight path
 TURNS = 1.5                     # degrees per frame, standard deviation
 LATE = 0.3                      # part of the objects that come in from outside later on
-MIN_VISIBLE = 0.5               # of an object's area: below it, finding it is neither right nor wrong
+MIN_VISIBLE = 0.5               # of an object's area: with less, finding it is not asked for
 NOISE = (1, 5)                  # deviation of the sensor noise
 
 

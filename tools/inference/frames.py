@@ -4,12 +4,15 @@ By PyAV where it is installed, which knows the time of every frame, else by Open
 are in streams.py.
 """
 import os
+import tempfile
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from tools.download import download
 from tools.errors import UserError
+from tools.files import irregular
 
 VIDEO_SUFFIXES = (".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts",
                   ".webm", ".wmv")
@@ -24,6 +27,9 @@ class Frame(NamedTuple):
     seconds: float                 # from the beginning of the video
     image: np.ndarray              # uint8 [H, W, 3] BGR, upright
 
+    def __str__(self):
+        return f"frame {self.index}"
+
 
 def is_video(path):
     return str(path).lower().endswith(VIDEO_SUFFIXES)
@@ -32,20 +38,27 @@ def is_video(path):
 def open_video(path, start=0.0, end=None, every=1):
     """A PyAvVideo, or without PyAV an OpenCvVideo.  UserError if there is nothing to be read.
 
+    path: of a file, or the http(s) address of one, which is downloaded first.
     start, end: seconds, of which frames are wanted; every: 3 for each third of these.
     Iterating gives Frames.  `rate`: frames per second of the file; `expected`: the number of Frames
     to come, None if unknown; `damage`: after the last one, a sentence on what could not be read,
     or "".
     """
-    path = str(path)
+    path, folder = str(path), None
+    if path.lower().startswith(("http://", "https://")):
+        folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        address, path = path, os.path.join(folder.name, "video")
+        download(address, path)
+    if kind := irregular(path):
+        raise UserError(f"video '{path}' is {kind}")
     try:
         if os.path.getsize(path) == 0:
             raise UserError(f"video '{path}' is empty (0 bytes)")
-        with open(path, "rb"):
-            pass
     except OSError as error:
         raise UserError(f"video '{path}' cannot be read: {error.strerror}") from None
-    return (OpenCvVideo if load_av() is None else PyAvVideo)(path, start, end, every)
+    video = (OpenCvVideo if load_av() is None else PyAvVideo)(path, start, end, every)
+    video.folder = folder                              # of a download, which lives as long
+    return video
 
 
 def load_av():
@@ -107,7 +120,7 @@ class PyAvVideo(VideoFile):
         self.av = load_av()
         self.container = self.open()
         if not self.container.streams.video:
-            raise UserError(f"'{path}' has no video in it")
+            raise UserError(f"'{path}' has no video in it, or it is damaged or truncated")
         stream = self.container.streams.video[0]
         stream.thread_type = "AUTO"
         self.rate = float(stream.average_rate or stream.guessed_rate or DEFAULT_RATE)

@@ -236,6 +236,7 @@ def each_image(images):
         yield from each_image(image) if many else (image,)
 
 
-def open_frames(source):
-    """The Frames of a video file, a camera or a stream."""
-    return LiveStream(source) if is_live(source) else open_video(source)
+def open_frames(source, start=0.0, end=None, every=1):
+    """The Frames of a video file, a camera or a stream; see open_video."""
+    return LiveStream(source, end, every) if is_live(source) \
+        else open_video(source, start, end, every)

@@ -11,8 +11,8 @@ import numpy as np
 
 UNKNOWN = 0                        # the id of a result without a track, or not seen often enough
 SAMPLES = 48                       # pixels along the side of an overlap that are looked at
-WHOLE = 0.8                        # part of a track's area from which on a result shows all of it
-OTHER_CLASS = 0.7                  # weight of an overlap with a result of another class
+WHOLE = 0.9                        # part of the full area from which on a result shows all of it
+SHRINK = 0.99                      # of the full area, per frame, of objects that become smaller
 INSIDE = 0.7                       # weight of an overlap with a result that may show a part only
 
 
@@ -24,6 +24,7 @@ class Track:
         self.velocity = np.zeros(2)
         self.seen = step                               # the last frame with a result
         self.take(mask, step)
+        self.full = self.area                          # pixels of the whole object
         self.position = self.middle                    # in the frame `seen`
 
     def take(self, mask, step):
@@ -38,12 +39,13 @@ class Track:
 
     def update(self, mask, step, smoothing, patience):
         """Take in a result.  One that shows a part only tells neither the shape nor the speed."""
-        area, here = np.count_nonzero(mask[2]), middle(mask)
-        age = step - self.whole
-        if WHOLE <= area / self.area <= 1 / WHOLE:
+        area, age = np.count_nonzero(mask[2]), step - self.whole
+        self.full = max(area, self.full * SHRINK)
+        if WHOLE * self.full <= area <= self.area / WHOLE:
             weight = 1.0 if self.hits < 2 else 1 - smoothing
-            self.velocity = self.velocity + weight * ((here - self.middle) / age - self.velocity)
-        if area >= WHOLE * self.area or age > patience:
+            speed = (middle(mask) - self.middle) / age
+            self.velocity = self.velocity + weight * (speed - self.velocity)
+        if area >= WHOLE * self.full or age > patience:
             self.take(mask, step)
         self.position = self.middle + self.velocity * (step - self.whole)
         self.seen = step
@@ -71,8 +73,8 @@ class Tracker:
     def __call__(self, instances):
         self.step += 1
         numbers = np.full(len(instances), UNKNOWN, np.int64)
-        masks = {index: instances.box_mask(index)
-                 for index in np.flatnonzero(instances.boxes.any(1)).tolist()}
+        usable = instances.boxes.any(1) & (instances.scores >= self.cfg.track_low)
+        masks = {index: instances.box_mask(index) for index in np.flatnonzero(usable).tolist()}
         matched = self.match(instances, masks)
         for index, track in matched.items():
             track.update(masks[index], self.step, self.cfg.track_smoothing, self.cfg.track_lost)
@@ -83,6 +85,21 @@ class Tracker:
         self.tracks = [track for track in self.tracks
                        if self.step - track.seen <= (self.cfg.track_lost if track.number else 1)]
         return numbers
+
+    def follow(self, instances):
+        """A copy of the Instances of the next frame with `track_ids`, and classes by vote."""
+        followed = instances.select(slice(None))
+        followed.track_ids = self(instances)
+        followed.class_indices = np.array([
+            self.objects[number - 1].class_index if number else own for number, own
+            in zip(followed.track_ids.tolist(), instances.class_indices.tolist(), strict=True)],
+            np.int64)
+        return followed
+
+    def totals(self):
+        """{class index: objects so far}."""
+        classes = [track.class_index for track in self.objects]
+        return {index: classes.count(index) for index in sorted(set(classes))}
 
     def match(self, instances, masks):
         """{index of a result: its track}."""
@@ -109,9 +126,7 @@ class Tracker:
             mask, area = masks[index], np.count_nonzero(masks[index][2])
             common = intersection(moved[place], mask)
             value = common / (area + track.area - common)
-            if instances.class_indices[index] != track.class_index:
-                value *= OTHER_CLASS
-            elif area < track.area:
+            if area < track.area and instances.class_indices[index] == track.class_index:
                 value = max(value, INSIDE * common / area)             # it may be half hidden
             if value >= self.cfg.track_iou:
                 found.append((value, place, index))

@@ -1,7 +1,8 @@
 """A video file, frame by frame with its time: H.264 by PyAV, else MPEG-4 by OpenCV.
 
-PyAV first writes <name>.part.mp4 in fragments, which plays whatever ends the process; `close` then
-copies it, with the sound of the source, into a file that starts at once in a browser.
+PyAV first writes <name>.part.mp4 in fragments, which plays whatever ends the process; `close` gives
+it its name and then copies it, with the sound of the source, into a file that starts at once in a
+browser.
 """
 import os
 from fractions import Fraction
@@ -10,12 +11,14 @@ from pathlib import Path
 import cv2
 
 from tools.errors import UserError
+from tools.files import UNFINISHED, refuse_input
 from tools.inference.frames import load_av
 from tools.inference.video_sound import join
 
 TIME_BASE = Fraction(1, 90000)     # of a second: fine enough for every frame rate in use
 ENCODERS = ("libx264", "libopenh264", "h264_videotoolbox", "h264_mf", "mpeg4")      # the best first
 OPTIONS = {"libx264": {"preset": "veryfast", "crf": "20"}}
+BT601, LIMITED_RANGE = 6, 1        # what OpenCV converts to; else players guess by the size
 KEY_FRAMES = 2                     # seconds between them: what a killed process loses at most
 
 
@@ -41,6 +44,7 @@ class PyAvWriter:
     def start(self, image, seconds):
         """Open the file for images of this size, made even as H.264 wants it."""
         self.first = seconds
+        refuse_input(self.path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.container = self.av.open(str(self.part), "w", format="mp4", options={
@@ -53,6 +57,7 @@ class PyAvWriter:
         context = self.stream.codec_context
         context.height, context.width = even(image.shape[:2])
         context.pix_fmt, context.time_base = "yuv420p", TIME_BASE
+        context.colorspace, context.color_range = BT601, LIMITED_RANGE
         context.gop_size = max(1, round(KEY_FRAMES * self.rate))
         context.thread_type = "AUTO"
 
@@ -60,8 +65,10 @@ class PyAvWriter:
         if self.container is None:
             self.start(image, seconds)
         context = self.stream.codec_context
-        frame = self.av.VideoFrame.from_ndarray(fitted(image, (context.height, context.width)),
-                                                format="bgr24")
+        # OpenCV's conversion: that of FFmpeg is up to 4 gray levels darker
+        image = cv2.cvtColor(fitted(image, (context.height, context.width)),
+                             cv2.COLOR_BGR2YUV_I420)
+        frame = self.av.VideoFrame.from_ndarray(image, format="yuv420p")
         self.stamp = max(self.stamp + 1, round((seconds - self.first) / TIME_BASE))
         frame.pts, frame.time_base = self.stamp, TIME_BASE
         try:
@@ -78,21 +85,23 @@ class PyAvWriter:
         if self.container is None:
             return ""
         temporary, remark = Path(f"{self.path}.join.mp4"), ""
+        UNFINISHED.add(temporary)
         try:
             self.container.mux(self.stream.encode())
             self.container.close()
+            self.container = None
+            os.replace(self.part, self.path)           # it plays, if nothing more is to come
             try:
-                join(self.part, temporary, sound, self.first, float(self.stamp * TIME_BASE))
+                join(self.path, temporary, sound, self.first, float(self.stamp * TIME_BASE))
             except (self.av.error.FFmpegError, ValueError) as error:
                 remark = f"the sound of '{sound}' could not be kept: {error}"
-                join(self.part, temporary)
+                join(self.path, temporary)
             os.replace(temporary, self.path)
-            self.part.unlink()
-        except OSError as error:                       # such as a full disk; the part plays too
-            remark = f"'{self.path}' could not be finished ({error}); see '{self.part}'"
+        except OSError as error:                       # such as a full disk
+            remark = f"'{self.path}' could not be finished: {error.strerror or error}"
         finally:
             temporary.unlink(missing_ok=True)
-            self.container = None
+            UNFINISHED.discard(temporary)
         return remark
 
 

@@ -18,15 +18,17 @@ GOLDEN_RATIO = 0.618034            # hues this far apart stay distinct, however 
 LIGHTNESS = (0.55, 0.70, 0.42)     # cycled, so that neighbouring hues differ in lightness too
 SATURATION = 0.85
 CONTOUR = 1 / 350                  # line width relative to the side of the image
+NO_TRACK = (160, 160, 160)         # BGR, of what belongs to no track (yet)
 COLORS = ("instance", "class", "track")                # what a color stands for
 
 
-def draw(image, instances, class_names, score_threshold, color="instance", with_scores=True):
+def draw(image, instances, class_names, score_threshold, color="instance", with_scores=True,
+         with_legend=True):
     """uint8 BGR copy of `image` with the instances of at least `score_threshold`.
 
     image: uint8 [H, W, 3] BGR or [H, W] gray; instances: `Instances` of the same size;
     class_names: name per class index; color: one of COLORS, the last two with a legend;
-    with_scores: False for ground truth.  ValueError for another image format or size.
+    with_scores: False for ground truth; with_legend: False where the picture moves.  ValueError for another image format or size.
     """
     canvas = to_bgr(image)
     size = canvas.shape[:2]
@@ -38,12 +40,12 @@ def draw(image, instances, class_names, score_threshold, color="instance", with_
     marks = []
     for index, mark_color in zip(shown, colors, strict=True):
         text = drawable_name(class_names, instances.class_indices[index])
-        if instances.track_ids is not None:
+        if instances.track_ids is not None and instances.track_ids[index]:
             text = f"#{instances.track_ids[index]} {text}"
         if with_scores:
             text += f" {instances.scores[index]:.2f}"
         marks.append((instances.box_mask(index), mark_color, text))
-    draw_marks(canvas, marks, legend)
+    draw_marks(canvas, marks, legend if with_legend else ())
     return canvas
 
 
@@ -62,8 +64,8 @@ def colors_of(instances, shown, class_names, color):
     tracks = instances.track_ids[shown].tolist()
     names = [drawable_name(class_names, index) for index in instances.class_indices[shown]]
     legend = [(color_of(track), f"#{track} {name}")
-              for track, name in sorted(zip(tracks, names, strict=True))]
-    return [color_of(track) for track in tracks], legend
+              for track, name in sorted(zip(tracks, names, strict=True)) if track]
+    return [color_of(track) if track else NO_TRACK for track in tracks], legend
 
 
 def draw_marks(canvas, marks, legend=()):

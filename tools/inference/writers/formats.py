@@ -2,6 +2,7 @@
 from typing import NamedTuple
 
 from tools.inference.writers.coco import CocoWriter
+from tools.inference.writers.json_lines import ImageLines
 from tools.inference.writers.labelme import write_labelme
 from tools.inference.writers.masks import write_crops, write_index, write_masks
 from tools.inference.writers.polygons import write_polygons
@@ -31,6 +32,8 @@ FORMATS = {
     "yolo": Format("photo.txt of YOLO-seg, data.yaml", "*.txt", write_yolo, "data.yaml", YoloNames),
     "coco": Format("results.json, COCO json of all instances", run_file="results.json",
                    run_writer=CocoWriter),
+    "jsonl": Format("a line of json for each image, or for each frame of a video",
+                    run_file="results.jsonl", run_writer=ImageLines),
     "csv": Format("objects.csv, counts.csv: areas, boxes, counts", run_file="objects.csv",
                   run_writer=TableWriter),
 }
