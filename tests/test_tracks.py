@@ -114,7 +114,8 @@ def test_masks_as_windows():
     assert intersection(windows[0], (30, 45, np.ones((5, 5), bool))) == 0
     large = np.zeros((600, 600), bool)
     large[:300] = True
-    assert intersection((0, 0, large), (0, 0, np.ones_like(large))) == pytest.approx(180000, rel=.02)
+    everything = (0, 0, np.ones_like(large))
+    assert intersection((0, 0, large), everything) == pytest.approx(180000, rel=0.02)
 
 
 def crossings(ends, *path):

@@ -28,7 +28,8 @@ def draw(image, instances, class_names, score_threshold, color="instance", with_
 
     image: uint8 [H, W, 3] BGR or [H, W] gray; instances: `Instances` of the same size;
     class_names: name per class index; color: one of COLORS, the last two with a legend;
-    with_scores: False for ground truth; with_legend: False where the picture moves.  ValueError for another image format or size.
+    with_scores: False for ground truth; with_legend: False where the picture moves.
+    ValueError for another image format or size.
     """
     canvas = to_bgr(image)
     size = canvas.shape[:2]
