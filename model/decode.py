@@ -9,8 +9,8 @@ U cells with a candidate, K candidates (cell, class).
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import paddle
 
+from model.arrays import on_host_or_gpu, to_host
 from model.instances import Instances, pack
 from model.matrix_nms import matrix_nms
 from model.paste import paste
@@ -115,20 +115,6 @@ class Decoder:
             yield rescored, masks, bound
             if bound == 0:
                 break
-
-
-def to_host(values):
-    """A float32 numpy array of a Tensor or an array; what is one already is not copied."""
-    if isinstance(values, paddle.Tensor):
-        values = values.astype("float32").numpy()
-    return np.asarray(values, np.float32)
-
-
-def on_host_or_gpu(values):
-    """float32: a Tensor if `values` is one on a GPU, where products are fast, else an array."""
-    if isinstance(values, paddle.Tensor) and not values.place.is_cpu_place():
-        return values.astype("float32")
-    return to_host(values)
 
 
 def flatten_cells(levels):

@@ -11,12 +11,12 @@ import pytest
 
 from config import get_config
 from tests.builders import TINY, realistic
-from tests.test_engine import installed
+from tests.test_engines import installed
 from tools.data.transforms import pad_to_divisor
+from tools.engines.check import flat
 from tools.errors import UserError
 from tools.export import __main__ as export
 from tools.export import predict_example
-from tools.inference.engine import flat
 from tools.inference.predictor import Predictor
 from tools.weights.weights_file import meta_of, save_weights, to_arrays
 

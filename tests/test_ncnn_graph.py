@@ -7,9 +7,10 @@ from config import get_config
 from model.layers import append_coordinates
 from model.solov2 import build_solov2
 from tests.builders import SLIM
-from tools.export.ncnn_graph import NcnnGraph, save_network
-from tools.inference.engine import Dygraph, deviation
-from tools.inference.exported import Ncnn, coordinates
+from tools.engines.check import deviation
+from tools.engines.dygraph import Dygraph
+from tools.engines.ncnn import Ncnn, coordinates
+from tools.engines.ncnn_graph import NcnnGraph, write_network
 
 
 def layers_of(path):
@@ -30,7 +31,8 @@ def layers_of(path):
 def written(tmp_path_factory):
     """(model, its layers as written, bytes of the numbers)."""
     model = build_solov2(get_config("quickstart", **SLIM))
-    path = save_network(tmp_path_factory.mktemp("ncnn") / "network.param", model)
+    path = tmp_path_factory.mktemp("ncnn") / "network.param"
+    write_network(path, model)
     return model, layers_of(path), path.with_suffix(".bin").stat().st_size
 
 
@@ -96,7 +98,8 @@ def test_wide_convolutions_agree_with_dygraph(tmp_path):
     pytest.importorskip("ncnn", reason="ncnn is not installed (requirements-engines.txt)")
     paddle.seed(0)
     model = build_solov2(get_config("solov2_light_448_r18_fpn_3x"))
-    engine = Ncnn(Ncnn.write(model, tmp_path))
+    Ncnn.write(model, tmp_path)
+    engine = Ncnn(tmp_path, 2)
     images = np.random.default_rng(0).normal(size=(1, 3, 96, 224)).astype(np.float32)
     assert deviation(engine(images), Dygraph(model)(images)) < 1e-4
 
@@ -106,4 +109,4 @@ def test_files_that_ncnn_cannot_read(tmp_path):
     (tmp_path / "network.param").write_text("7767517\n1 1\nNoLayer a 0 1 a\n")
     (tmp_path / "network.bin").write_bytes(b"")
     with pytest.raises(RuntimeError, match="cannot read '.*network.param'"):
-        Ncnn(tmp_path / "network.param")
+        Ncnn(tmp_path, 2)

@@ -50,9 +50,9 @@ def add_prediction_arguments(parser):
     parser.add_argument("--weights", metavar="FILE",
                         help="weights file (default: the config's own)")
     parser.add_argument("--engine", default="auto", metavar="ENGINE",
-                        help="what runs the network: ncnn, openvino, onnxruntime, paddle (Paddle "
-                             "Inference), dygraph, openvino-int8, or auto, the fastest exact one "
-                             "that is installed (requirements-engines.txt) and works here "
+                        help="what runs the network: ncnn, openvino, onnxruntime, "
+                             "paddle-inference, dygraph, openvino-int8, or auto, the fastest exact "
+                             "one that is installed (requirements-engines.txt) and works here "
                              "(default: %(default)s)")
     parser.add_argument("--batch-size", type=positive_int, default=1, metavar="N",
                         help="images of one padded size that the network sees at once; the results "

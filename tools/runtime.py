@@ -31,6 +31,10 @@ MKL_PATH = "MKL_DEBUG_CPU_TYPE"
 NUMPY_THREADS = "OPENBLAS_NUM_THREADS"
 MALLOC_SETTINGS = ("MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_")      # glibc's own variables
 M_MMAP_MAX, M_TRIM_THRESHOLD = -4, -1                                # of mallopt(3)
+# Threads that wait for work, of Paddle and of ncnn (libgomp), turn round this often before they
+# sleep.  For ever, libgomp's default, is what makes each of them 10 times slower beside other work;
+# not at all takes small networks 2 to 3 times as long on an idle machine.
+WAIT_POLICY, SPIN_COUNT, SPINS = "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "10000"
 NOISE = ("OMP_NUM_THREADS", "PLEASE USE OMP")     # Paddle's advice against more than one thread
 
 
@@ -54,6 +58,8 @@ def configure():
     os.environ.update(wanted)
     # model/decode.py shares its work itself; numpy's threads would only spin beside the network's.
     os.environ.setdefault(NUMPY_THREADS, "1")
+    if WAIT_POLICY not in os.environ:
+        os.environ.setdefault(SPIN_COUNT, SPINS)
     keep_freed_memory()
     import_paddle_quietly()
 
@@ -160,6 +166,11 @@ def available_cores():
         cores = os.cpu_count() or 1
     quota = cgroup_quota(Path("/sys/fs/cgroup"))
     return max(1, min(cores, math.ceil(quota))) if quota else cores
+
+
+def threads():
+    """As many as Paddle takes, for other engines."""
+    return int(os.environ.get(THREADS, "").partition(",")[0] or available_cores())
 
 
 def cgroup_quota(root):

@@ -3,7 +3,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from tools.data.transforms import pad_to_divisor
-from tools.inference.engine import deviation
+from tools.engines.check import deviation
 
 SAME_IOU = 0.99
 

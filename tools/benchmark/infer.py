@@ -19,8 +19,8 @@ from tools.benchmark.train_step import Clock, count_operations, sgemm_rate
 from tools.cli import add_prediction_arguments, build_parser, load_config
 from tools.data.images import read_image
 from tools.data.transforms import pad_to_divisor
+from tools.engines.open import INT8
 from tools.errors import UserError
-from tools.inference.engine import INT8
 from tools.inference.pipeline import Pipeline
 from tools.inference.predictor import Predictor
 from tools.inference.visualize import draw
@@ -80,7 +80,7 @@ def main(argv):
 def calibrate(cfg, weights, image):
     """Make the 8-bit network of weights that nobody could have exported before."""
     try:
-        from tools.export.int8 import write_int8
+        from tools.export.int8 import calibrate as write_int8
     except ImportError as error:
         raise UserError(f"engine '{INT8}' needs more ({error}): pip install -r "
                         "requirements-int8.txt") from None

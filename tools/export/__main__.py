@@ -62,9 +62,9 @@ def main(argv=None):
     output = args.output or predictor.weights.removesuffix(".pdparams") + f".{args.format}"
     try:
         if args.format == "openvino-int8":
-            from tools.export.int8 import write_int8
+            from tools.export.int8 import calibrate
 
-            output = write_int8(predictor, args.calibration)
+            output = calibrate(predictor, args.calibration)
         else:
             (write_onnx if args.format == "onnx" else write_paddle)(predictor, output)
     except ImportError as error:

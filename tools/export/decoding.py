@@ -1,6 +1,6 @@
 """Decoding (model/decode.py) as ONNX nodes: no branch, and no shape that depends on the data.
 
-`graph` is a Graph, or a PaddleGraph for the same in a Paddle program.
+`graph` is an OnnxGraph, or a PaddleGraph for the same in a Paddle program.
 N images, C classes, E kernel channels, S grid side of a level, T cells of an image over all levels,
 P pixels of the mask features, K = max_candidates, M = max_per_image.
 

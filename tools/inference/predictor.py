@@ -14,8 +14,9 @@ from config.base import Base
 from model.decode import Decoder
 from model.solov2 import build_solov2
 from tools.data.transforms import Preprocess, pad_to_divisor
+from tools.engines.dygraph import Dygraph
+from tools.engines.open import open_engine
 from tools.errors import UserError
-from tools.inference.engine import Dygraph, open_engine
 from tools.inference.image_instances import ImageInstances
 from tools.inference.inputs import each_image, is_endless, is_one_image
 from tools.inference.pipeline import Pipeline
@@ -36,7 +37,7 @@ class Predictor:
     A relative path that does not exist in the current folder is looked for in the project's.  What
     the file says of classes and input (channel order, mean, resize, ...) wins over the config.
     device: "auto", "cpu", "gpu" or "gpu:1".
-    engine: one of tools.inference.engine.ENGINES; `engine_choice` then says which it became, and
+    engine: one of tools.engines.open.ENGINES; `engine_choice` then says which it became, and
     why not a faster one.
     """
 

@@ -1,4 +1,4 @@
-"""A Paddle inference program built by the calls that build an ONNX graph (tools/export/graph.py).
+"""A Paddle inference program built by the calls that build an ONNX graph (onnx_graph.py).
 
 So the network and its decoding are written down once for both formats.  Tracing model/ instead
 would fix the sizes of what it computes from shapes, and oneDNN cannot run what comes out (3.3).
@@ -10,6 +10,8 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle.vision.ops import deform_conv2d
+
+IMAGES = "images", [None, 3, None, None], "float32"
 
 
 class PaddleGraph:
@@ -38,15 +40,13 @@ class PaddleGraph:
         return normal * scale.reshape([-1, 1, 1]) + shift.reshape([-1, 1, 1])
 
     def save(self, path, images, outputs):
-        """Write PATH.json (2.6: PATH.pdmodel) and PATH.pdiparams; returns the path of the first."""
+        """Write PATH.json (2.6: PATH.pdmodel) and PATH.pdiparams."""
         executor = paddle.static.Executor(paddle.CPUPlace())
         executor.run(paddle.static.default_startup_program())
         for variable, value in self.parameters.values():
             tensor = paddle.static.global_scope().find_var(variable.name).get_tensor()
             tensor.set(value, paddle.CPUPlace())
         paddle.static.save_inference_model(str(path), [images], outputs, executor)
-        return next(path.with_suffix(suffix) for suffix in (".json", ".pdmodel")
-                    if path.with_suffix(suffix).is_file())
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """The network as the two files of ncnn: a .param text with a line per layer, and their numbers.
 
-Built by the calls that build an ONNX graph (tools/export/graph.py).  ncnn's own converters fix the
+Built by the calls that build an ONNX graph (onnx_graph.py).  ncnn's own converters fix the
 image size; here a layer knows no size, and the coordinates that CoordConv appends are inputs.
 """
 import math
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tools.export.network import OUTPUTS, NetworkWriter
+from tools.engines.network import OUTPUTS, NetworkWriter
 
 MAGIC = 7767517
 COORDINATES = "coordinates/"                  # and a stride: the name of an input
@@ -22,12 +22,11 @@ NEAREST, BILINEAR = 1, 2                      # modes of Interp
 UNKNOWN = math.nan
 
 
-def save_network(path, model):
+def write_network(path, model):
     """Write the raw network to PATH (.param) and .bin: "images" and coordinates -> OUTPUTS."""
     graph = NcnnGraph()
     values = NcnnWriter(model, graph)("images")
     graph.save(path, dict(zip(values, OUTPUTS, strict=True)))
-    return path
 
 
 class NcnnWriter(NetworkWriter):

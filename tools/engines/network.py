@@ -1,8 +1,8 @@
 """The network as ONNX nodes: every layer kind of model/ once more, for any batch and image size.
 
-`graph` is a Graph, or a PaddleGraph or NcnnGraph for the same in another format.
+`graph` is an OnnxGraph, or a PaddleGraph or NcnnGraph for the same in another format.
 BatchNorm is folded into the convolution before it.  Whoever uses what is written compares it with
-the network itself first (tools/inference/engine.py), so the two cannot drift apart unnoticed.
+the network itself first (tools/engines/check.py), so the two cannot drift apart unnoticed.
 """
 import numpy as np
 import paddle.nn as nn
@@ -174,6 +174,18 @@ class NetworkWriter:
                 x = self.resize(self.conv_norm(conv, x), DOUBLE)
             total = self.graph("Add", total, x)
         return self.conv_norm(branch.pred, total)
+
+
+def named(values):
+    """The dictionary of the network's outputs from a list of them."""
+    levels = len(values) // 2
+    return {"category_logits": values[:levels], "kernels": values[levels:-1],
+            "mask_features": values[-1]}
+
+
+def has_deform_conv(cfg):
+    """Whether the network of a config has deformable convolutions."""
+    return bool(cfg.backbone_dcn or cfg.head_dcn or cfg.mask_dcn)
 
 
 def numpy_of(tensor):

@@ -2,12 +2,15 @@
 import numpy as np
 from onnx import helper, numpy_helper
 
+from tools.engines.network import OUTPUTS, NetworkWriter
+
 OPSET = 19             # the first one with DeformConv
 IR_VERSION = 9         # of the file format that came with it, so that older runtimes read the file
+IMAGES = {"images": (np.float32, ["N", 3, "H", "W"])}          # H and W multiples of 32
 KINDS = {"f": np.float32, "i": np.int64, "b": np.bool_}          # of constants
 
 
-class Graph:
+class OnnxGraph:
     """y = graph("Conv", x, weight, strides=[2, 2]) adds a node; values are known by their names.
 
     Numbers, lists and arrays among the inputs become constants of int64, float32 or bool; None is
@@ -74,6 +77,15 @@ class Graph:
                                   ir_version=IR_VERSION, producer_name="solov2-paddle")
         helper.set_model_props(model, dict(metadata))
         return model
+
+
+def network_file(model):
+    """The raw network as the bytes of an ONNX file, with the outputs OUTPUTS."""
+    graph = OnnxGraph()
+    values = NetworkWriter(model, graph)("images")
+    outputs = {name: (value, np.float32, [f"{name}_{axis}" for axis in "NCHW"])
+               for name, value in zip(OUTPUTS, values, strict=True)}
+    return graph.model(IMAGES, outputs).SerializeToString()
 
 
 def type_code(kind):

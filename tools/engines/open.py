@@ -1,53 +1,33 @@
-"""Engines: what runs the network, behind one call.
+"""Which engine runs the network, behind one call, opened and checked.
 
 engine(images float32 [N, 3, H, W], normalised, H and W multiples of 32) -> the outputs of
 model/solov2.py: "category_logits" 5 x [N, C, S, S], "kernels" 5 x [N, E, S, S] and "mask_features"
 [N, E, H/4, W/4].  `dygraph` is Paddle as it trains, on any device, and returns Tensors; the others
-(exported.py) run an export on the CPU and return numpy arrays.  An export is made once, checked
-against dygraph and cached (tools/export/cache.py).
+run an export on the CPU and return numpy arrays.  An export is made once, checked against dygraph
+(check.py) and kept (cache.py).
+
+An engine is a class in a file of its own and states its own facts: `name`; `package`, whose
+version counts; `needs`, the packages to write and run an export; cannot_run(cfg, version) -> why
+not, or "".  kind.write(model, folder) fills an empty folder, kind(folder, threads) opens it.
 """
+import importlib
 import importlib.util
 import sys
-import tempfile
 
-import numpy as np
-import paddle
-
-from model.decode import to_host
+from tools.engines import cache
+from tools.engines.check import TOLERANCE, difference
+from tools.engines.dygraph import Dygraph
+from tools.engines.ncnn import Ncnn
+from tools.engines.onnxruntime import OnnxRuntime
+from tools.engines.openvino import OpenVino
+from tools.engines.paddle_inference import PaddleInference
 from tools.errors import UserError
-from tools.export import cache
-from tools.inference.exported import Ncnn, OnnxRuntime, OpenVino, PaddleInference
+from tools.runtime import threads
 
-TOLERANCE = 1e-4       # largest difference to dygraph, as a part of the output's deviation
-CHECK_SHAPE = (2, 3, 96, 160)
 INSTALL = "pip install -r requirements-engines.txt"
-
-
-class Dygraph:
-    """The network itself."""
-
-    name = "dygraph"
-
-    def __init__(self, model):
-        self.model, self.version = model, paddle.__version__
-
-    @paddle.no_grad()
-    def __call__(self, images):
-        was_training = self.model.training
-        self.model.eval()
-        outputs = self.model(paddle.to_tensor(images))
-        if was_training:
-            self.model.train()
-        return outputs
-
-
 # Fastest first.  ncnn's Winograd convolutions beat the others on every config, 1.1 (R101-vd-DCN) to
 # 1.9 times (MobileNetV3), within the same tolerance.
 EXPORTED = {kind.name: kind for kind in (Ncnn, OpenVino, OnnxRuntime, PaddleInference)}
-# FPN channels from which on Paddle Inference is faster than dygraph: R50 at 800x1333 takes 3.8 s
-# instead of 4.6 (256 channels), but it takes some 0.1 s per image for itself, and the quick start
-# (48 channels) 0.13 s instead of 0.05.
-WIDE = 128
 INT8 = "openvino-int8"                         # never chosen by itself: its results differ
 ENGINES = ("auto", *EXPORTED, INT8, Dygraph.name)
 
@@ -76,19 +56,18 @@ def open_fastest(weights, cfg, build_model):
     """(the fastest engine that works, why not a faster one), on the CPU."""
     missing, failures = [], []
     for kind in EXPORTED.values():
-        if kind is PaddleInference and cfg.fpn_channels < WIDE:
-            continue
-        if importlib.util.find_spec(kind.package) is None:
+        if not installed(kind):
             missing.append(kind.name)
-            continue
-        if kind is Ncnn and cfg.backbone_dcn and cfg.backbone_groups > 1:
-            failures.append("ncnn has no deformable convolution with groups")
             continue
         try:
             return open_exported(kind, weights, cfg, build_model), reasons(missing, failures)
         except UserError as error:
             failures.append(str(error))
     return Dygraph(build_model()), reasons(missing, failures)
+
+
+def installed(kind):
+    return all(importlib.util.find_spec(package) for package in kind.needs)
 
 
 def reasons(missing, failures):
@@ -100,39 +79,49 @@ def reasons(missing, failures):
 def open_int8(weights, cfg):
     """The engine around what tools.export has made with --format openvino-int8."""
     version_of(OpenVino)
-    path = cache.find(weights, f"int8-{cache.export_key(weights, cfg)}")
-    if not path:
+    folder = cache.find(weights, int8_name(weights, cfg))
+    if not folder:
         raise UserError(f"no 8-bit network of '{weights}' as it is now: make it with python -m "
                         f"tools.export --config {cfg.name} --weights {weights} --format {INT8} "
                         "--calibration FOLDER")
-    engine = OpenVino(path)
+    engine = OpenVino(folder, threads())
     engine.name = INT8
     return engine
 
 
+def int8_name(weights, cfg):
+    return f"int8-{cache.export_key(weights, cfg, 'tools.engines.int8')}"
+
+
 def open_exported(kind, weights, cfg, build_model):
-    """An engine around the cached export, which is made and checked first if there is none."""
+    """An engine around the kept export, which is made and checked first if there is none."""
     version = version_of(kind)
-    name = f"{kind.name}-{version}-{cache.export_key(weights, cfg)}"
-    if path := cache.find(weights, name):
-        return kind(path)
-    print(f"exporting '{weights}' for {kind.name} {version}, once", file=sys.stderr)
-    model = build_model()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+    if reason := kind.cannot_run(cfg, version):
+        raise UserError(reason)
+    name = f"{kind.name}-{version}-{cache.export_key(weights, cfg, kind.__module__)}"
+    folder = cache.find(weights, name)
+    if not folder:
+        print(f"exporting '{weights}' for {kind.name} {version}, once", file=sys.stderr)
+        folder = cache.make(weights, name, checked_writer(kind, version, build_model()))
+    return kind(folder, threads())
+
+
+def checked_writer(kind, version, model):
+    """write(folder) of an export of `model`; UserError if the engine cannot run it exactly."""
+    def write(folder):
         try:
-            engine = kind(kind.write(model, folder))
-            difference = check_difference(engine, Dygraph(model))
+            kind.write(model, folder)
+            error = difference(kind(folder, threads()), Dygraph(model))
         except ImportError as error:
             raise UserError(f"engine '{kind.name}' needs an export ({error}): {INSTALL}") from None
         except (RuntimeError, ValueError) as error:
             raise UserError(f"engine '{kind.name}' {version} cannot run the network: {error}"
                             ) from None
-        if not difference <= TOLERANCE:
-            raise UserError(f"engine '{kind.name}' {version} differs from dygraph by "
-                            f"{difference:.1e} of an output's deviation, more than {TOLERANCE}: "
-                            "use another --engine")
-        cache.store(weights, name, folder)
-        return engine
+        if not error <= TOLERANCE:
+            raise UserError(f"engine '{kind.name}' {version} differs from dygraph by {error:.1e} "
+                            f"of an output's deviation, more than {TOLERANCE}: use another "
+                            "--engine")
+    return write
 
 
 def version_of(kind):
@@ -141,20 +130,3 @@ def version_of(kind):
         return importlib.import_module(kind.package).__version__.partition("-")[0]
     except ImportError as error:
         raise UserError(f"no engine '{kind.name}' ({error}): {INSTALL}") from None
-
-
-def check_difference(engine, reference):
-    """The deviation of an engine from dygraph on random images of a size of no importance."""
-    images = np.random.default_rng(0).normal(size=CHECK_SHAPE).astype(np.float32)
-    return deviation(engine(images), reference(images))
-
-
-def deviation(outputs, expected):
-    """The largest difference between raw outputs, as a part of the deviation of the expected."""
-    pairs = zip(flat(outputs), flat(expected), strict=True)
-    return np.max([np.abs(ours - theirs).max() / theirs.std() for ours, theirs in pairs])
-
-
-def flat(outputs):
-    return [to_host(value) for value in (*outputs["category_logits"], *outputs["kernels"],
-                                         outputs["mask_features"])]

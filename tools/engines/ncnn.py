@@ -1,0 +1,75 @@
+"""Engine ncnn: convolutions with a quarter of the multiplications (Winograd, F(4x4, 3x3)).
+
+It knows no batches: the images of one run one after the other.
+"""
+from pathlib import Path
+
+import numpy as np
+import paddle
+
+from model.arrays import to_host
+from model.layers import append_coordinates
+from tools.engines.ncnn_graph import COORDINATES, write_network
+from tools.engines.network import OUTPUTS, named
+
+FILE = "network.param"                         # and network.bin
+
+
+class Ncnn:
+    """engine(images) -> the outputs as numpy arrays.
+
+    RuntimeError for files that it cannot run.
+    """
+
+    name, package, needs = "ncnn", "ncnn", ("ncnn",)
+
+    def __init__(self, folder, threads):
+        import ncnn
+
+        self.version, self.mat = ncnn.__version__, ncnn.Mat
+        self.net = ncnn.Net()
+        self.net.opt.num_threads = threads
+        for kind in ("bf16_storage", "fp16_packed", "fp16_storage", "fp16_arithmetic"):
+            setattr(self.net.opt, f"use_{kind}", False)
+        layers, numbers = Path(folder, FILE), Path(folder, FILE).with_suffix(".bin")
+        if self.net.load_param(str(layers)) or self.net.load_model(str(numbers)):
+            raise RuntimeError(f"it cannot read '{layers}' and '{numbers}'")
+        self.strides = [(name, int(name.removeprefix(COORDINATES)))
+                        for name in self.net.input_names() if name.startswith(COORDINATES)]
+
+    def __call__(self, images):
+        runs = [self.run(image) for image in to_host(images)]
+        return named([np.stack(values) for values in zip(*runs, strict=True)])
+
+    def run(self, image):
+        """The outputs for one image [3, H, W], without the batch axis."""
+        inputs = {"images": image}
+        for name, stride in self.strides:
+            inputs[name] = coordinates(*(side // stride for side in image.shape[1:]))
+        extractor, values = self.net.create_extractor(), []
+        for name, value in inputs.items():
+            mat = self.mat(*value.shape[::-1])           # not of the array: it aligns its channels
+            np.asarray(mat)[:] = value
+            extractor.input(name, mat)
+        for name in OUTPUTS:
+            failed, value = extractor.extract(name)
+            if failed:
+                raise RuntimeError(f"no '{name}' for an image of {image.shape[1:]}")
+            values.append(np.asarray(value))
+        return values
+
+    @staticmethod
+    def write(model, folder):
+        write_network(Path(folder, FILE), model)
+
+    @staticmethod
+    def cannot_run(cfg, version):
+        """Why it cannot run the network of a config; "" if it can."""
+        if cfg.backbone_dcn and cfg.backbone_groups > 1:
+            return "ncnn has no deformable convolution with groups"
+        return ""
+
+
+def coordinates(height, width):
+    """float32 [2, H, W]: x, then y, from -1 to 1."""
+    return append_coordinates(paddle.zeros([1, 1, height, width]))[0, 1:].numpy()
