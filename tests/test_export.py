@@ -50,7 +50,8 @@ def exported(weights, kind, tmp_path, *override):
     export.main(["--weights", path, "--format", kind, "--output", str(output),
                  "-o", *settings, *override])
     run, about = predict_example.load(str(output))
-    return run, about, Predictor(cfg.replace(max_candidates=about["max_candidates"]), path, "cpu")
+    return run, about, Predictor(cfg.replace(max_candidates=about["max_candidates"]), path, "cpu",
+                                  "dygraph")
 
 
 @pytest.mark.parametrize("settings", [

@@ -71,7 +71,7 @@ def main(argv):
             return 0
         report_stages(predictor, path, args.runs)
         if args.agreement:
-            report_agreement(predictor, Predictor(cfg, weights, args.device), image)
+            report_agreement(predictor, Predictor(cfg, weights, args.device, "dygraph"), image)
         if args.images:
             report_pipeline(predictor, path, args.images, args.batch_size)
     return 0
@@ -84,7 +84,7 @@ def calibrate(cfg, weights, image):
     except ImportError as error:
         raise UserError(f"engine '{INT8}' needs more ({error}): pip install -r "
                         "requirements-int8.txt") from None
-    write_int8(Predictor(cfg, weights, "cpu"), image)
+    write_int8(Predictor(cfg, weights, "cpu", "dygraph"), image)
 
 
 def report_stages(predictor, path, runs):

@@ -58,7 +58,7 @@ def main(argv=None):
     args = parse_args(argv)
     if bool(args.calibration) != (args.format == "openvino-int8"):
         raise UserError("--format openvino-int8 and --calibration FOLDER need each other")
-    predictor = Predictor(load_config(args), args.weights, "cpu")
+    predictor = Predictor(load_config(args), args.weights, "cpu", "dygraph")
     output = args.output or predictor.weights.removesuffix(".pdparams") + f".{args.format}"
     try:
         if args.format == "openvino-int8":
