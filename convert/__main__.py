@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 
 from config import config_name, get_config, list_configs
-from convert.converter import convert, expected_misfit
+from convert.converter import convert
 from convert.errors import ConversionError
 from convert.export import SUFFIXES, export
 from convert.families import BY_NAME, FAMILIES
+from convert.fit import expected_misfit
 from convert.published import published_for, table
 from convert.readers import read_checkpoint
 from convert.report import input_text

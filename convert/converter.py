@@ -1,6 +1,5 @@
 """A checkpoint of another project -> weights of ours: recognise, rename, compare, describe."""
 from dataclasses import dataclass, field
-from functools import cache
 
 import numpy as np
 
@@ -8,15 +7,10 @@ from config import CONFIGS, get_config
 from convert.coco_classes import COCO_CLASSES
 from convert.errors import ConversionError
 from convert.families import family_named, recognise
-from convert.report import count_lines, input_text
-from tools.errors import shown
-from tools.runtime import configure
+from convert.fit import by_schedule, class_count, configs_of, expected_shapes, fits_among
+from convert.report import class_text, count_lines, input_text
 from tools.weights.misfit import SHOWN, compare
-from tools.weights.schema import CATEGORY
 from tools.weights.weights_file import meta_of
-
-MAX_BIAS = 4096                    # more numbers are no bias of a convolution
-MAX_CLASSES = 100_000              # the largest vocabularies of detection have some ten thousand
 
 
 @dataclass
@@ -27,38 +21,6 @@ class Conversion:
     meta: dict
     config: str                    # "" for a backbone alone
     lines: list = field(default_factory=list)            # the report
-
-
-@cache
-def expected_shapes(config, num_classes):
-    """{name: shape} of every tensor of a config's network, without allocating any of them.
-
-    Only here is Paddle needed.  It takes seconds to load, so it is loaded when it comes to that: a
-    damaged or foreign file has long been refused.
-    """
-    configure()
-    import paddle
-
-    from model.solov2 import build_solov2
-
-    cfg = get_config(config)
-    with paddle.LazyGuard():
-        model = build_solov2(cfg.replace(num_classes=num_classes or cfg.num_classes))
-    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-
-
-def expected_misfit(source, config):
-    """The Misfit between weights of ours and a config with their class count."""
-    return compare(source.arrays, expected_shapes(config, class_count(source.arrays)))
-
-
-def class_count(arrays):
-    """The number of classes that the last category convolution tells, or None."""
-    shape = arrays[CATEGORY].shape if CATEGORY in arrays else ()
-    if len(shape) == 4 and not (0 < shape[0] <= MAX_CLASSES and all(shape)):
-        raise ConversionError(f"the file has {shape[0]} classes (a tensor of shape {list(shape)} "
-                              f"for {CATEGORY}); expected 1 to {MAX_CLASSES}")
-    return shape[0] if len(shape) == 4 else None
 
 
 def convert(source, config=None, family=None, num_classes=None, class_names=None):
@@ -73,19 +35,28 @@ def convert(source, config=None, family=None, num_classes=None, class_names=None
     lines = [f"family: {kind.name}, {kind.title} ({how}); {source.layout}"]
     if kind.backbone_only:
         return convert_backbone(source, kind, arrays, dropped, unknown, lines)
-    name, arrays, note, filled = choose_config(arrays, unknown, kind, config, source.path)
-    names = names_of_classes(class_count(arrays), get_config(name), num_classes, class_names,
+    fits = fits_among(configs_of(kind, config), arrays, unknown, kind)
+    fit = by_schedule(fits, source.path.stem)
+    names = names_of_classes(class_count(arrays), get_config(fit.config), num_classes, class_names,
                              source.class_names)
     check_aliases(source.arrays, kind)
-    arrays = {key: checked(key, array) for key, array in arrays.items()}
-    cfg = get_config(name).replace(num_classes=len(names), **kind.input)
+    arrays = {key: checked(key, array) for key, array in fit.arrays.items()}
+    cfg = get_config(fit.config).replace(num_classes=len(names), **kind.input)
     meta = meta_of(cfg, names, family=kind.name, source=source.path.name,
                    source_sha256=source.sha256, **batches_tracked(source.arrays))
-    lines += [f"config: {name} ({note})"]
-    lines += [*count_lines(len(arrays) - len(filled), dropped, filled, source.extras),
-              f"classes: {len(names)} ({', '.join(map(shown, names[:2]))}"
-              f"{', ...' if len(names) > 2 else ''})", f"input: {input_text(kind.input)}"]
-    return Conversion(arrays, meta, name, lines)
+    others = [other.config for other in fits if other is not fit]
+    lines += [f"config: {fit.config} ({how_chosen(config, len(arrays), others)})",
+              *count_lines(len(arrays) - len(fit.filled), dropped, fit.filled, source.extras),
+              f"classes: {len(names)} ({class_text(names)})", f"input: {input_text(kind.input)}"]
+    return Conversion(arrays, meta, fit.config, lines)
+
+
+def how_chosen(config, count, others):
+    """Why it is this config: given as `config`, or by its `count` tensors, shared with `others`."""
+    if config is not None:
+        return "as given"
+    shared = f"; {', '.join(others)} has the same network" if others else ""
+    return f"by all {count} names and shapes{shared}"
 
 
 def rename_all(arrays, family):
@@ -144,52 +115,6 @@ def checked(name, array):
     if name.endswith("._variance") and low < 0:
         raise ConversionError(f"'{name}' holds a negative variance; the file is damaged")
     return array.astype(np.float32, copy=False)
-
-
-def choose_config(arrays, unknown, family, config, path):
-    """(config name, arrays that fit it exactly, how it was chosen, names filled in)."""
-    classes = class_count(arrays)
-    if not classes:
-        raise ConversionError(f"the file has no tensor for {CATEGORY}: no SOLOv2 of {family.title}")
-    names = [get_config(config).name] if config is not None else [
-        name for name in CONFIGS if not family.builds(get_config(name))]
-    if config is not None and (reason := family.builds(get_config(config))):
-        raise ConversionError(f"the file is of {family.title}, which cannot be config {names[0]}: "
-                              f"{reason}")
-    fits, misfits = [], []
-    for name in names:
-        expected = expected_shapes(name, classes)
-        adapted, filled = adapt_dcn_bias(arrays, expected, family)
-        misfit = compare(adapted, expected)
-        misfit.unknown += unknown
-        (misfits if misfit else fits).append((name, adapted, filled, misfit))
-    if not fits:
-        name, _, _, misfit = min(misfits, key=lambda item: len(item[3]))
-        raise ConversionError(f"the tensors do not fit config {name}"
-                              f"{'' if config is not None else ', the nearest'}:{misfit.text()}")
-    hinted = [fit for fit in fits if "1x" in fit[0] and "1x" in path.stem]
-    name, adapted, filled, _ = (hinted or fits)[0]
-    others = [fit[0] for fit in fits if fit[0] != name]
-    note = "as given" if config is not None else f"by all {len(adapted)} names and shapes" + (
-        f"; {', '.join(others)} has the same network" if others else "")
-    return name, adapted, note, filled
-
-
-def adapt_dcn_bias(arrays, expected, family):
-    """(arrays, names filled in): only some projects have biases in deformable head convolutions.
-
-    Missing ones become zero if the family has none; zeros that the config has no place for go.
-    """
-    filled = [] if family.dcn_bias else [
-        name for name in expected if name not in arrays and is_dcn_bias(name, expected)]
-    adapted = {name: array for name, array in arrays.items()
-               if name in expected or not is_dcn_bias(name, arrays) or array.size > MAX_BIAS
-               or array.any()}
-    return {**adapted, **{name: np.zeros(expected[name], np.float32) for name in filled}}, filled
-
-
-def is_dcn_bias(name, names):
-    return name.endswith(".conv.bias") and f"{name[:-4]}offset.weight" in names
 
 
 def names_of_classes(count, cfg, num_classes, given, stored):

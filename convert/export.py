@@ -1,13 +1,11 @@
 """The way back: our weights in the names and layout of another project, bit for bit."""
 import numpy as np
 
-from convert.converter import is_dcn_bias
 from convert.errors import ConversionError
-from convert.families import family_named
-from convert.writers import write_pdparams, write_pdparams_static, write_pth
+from convert.families import FAMILIES, family_named
+from convert.fit import is_dcn_bias
 
-SUFFIXES = {"ppdet": ".pdparams", "ppdet-static": ".pdparams", "wxinlong": ".pth",
-            "mmdet3": ".pth", "adelaidet": ".pth"}
+SUFFIXES = {family.name: family.layout.suffix for family in FAMILIES if family.layout}
 
 
 def to_theirs(arrays, meta, cfg, name):
@@ -16,7 +14,7 @@ def to_theirs(arrays, meta, cfg, name):
     `cfg` is the config of the weights.  ConversionError where the project has no such network.
     """
     family = family_named(name)
-    if family.backbone_only:
+    if family.layout is None:
         raise ConversionError(f"cannot write {family.title}; expected {', '.join(SUFFIXES)}")
     if reason := family.builds(cfg):
         raise ConversionError(f"{family.title} has no counterpart of config {cfg.name}: {reason}")
@@ -33,7 +31,7 @@ def to_theirs(arrays, meta, cfg, name):
         for alias, original in family.aliases:
             if theirs.startswith(original):
                 result[alias + theirs[len(original):]] = array
-        if family.name in ("wxinlong", "mmdet3") and theirs.endswith(".running_var"):
+        if family.counts_batches and theirs.endswith(".running_var"):
             counter = theirs.replace("running_var", "num_batches_tracked")
             count = meta.get("num_batches_tracked", {}).get(counter, 0)
             result[counter] = np.array(count, np.int64)
@@ -65,15 +63,5 @@ def match_dcn_bias(arrays, family):
 def export(arrays, meta, cfg, name, path):
     """Write our weights to `path` as the family `name` stores them; returns the tensors written."""
     tensors = to_theirs(arrays, meta, cfg, name)
-    class_names = tuple(meta["class_names"])
-    if name == "ppdet":
-        write_pdparams(path, tensors)
-    elif name == "ppdet-static":
-        write_pdparams_static(path, tensors)
-    elif name == "adelaidet":
-        write_pth(path, "model", tensors, {"iteration": 0})
-    elif name == "wxinlong":
-        write_pth(path, "state_dict", tensors, {"meta": {"CLASSES": class_names}})
-    else:
-        write_pth(path, "state_dict", tensors, {"meta": {"dataset_meta": {"classes": class_names}}})
+    family_named(name).layout.write(path, tensors, tuple(meta["class_names"]))
     return tensors

@@ -10,6 +10,7 @@ from config import CONFIGS
 from convert.errors import ConversionError
 
 PPDET = "https://paddledet.bj.bcebos.com/models"
+PADDLEX = "https://paddle-model-ecology.bj.bcebos.com/paddlex/official_pretrained_model"
 STATIC = "https://paddlemodels.bj.bcebos.com/object_detection"
 MMDET = "https://download.openmmlab.com/mmdetection/v2.0/solov2"
 CLOSED = "https://cloudstor.aarnet.edu.au/plus/s"
@@ -17,9 +18,10 @@ CLOSED = "https://cloudstor.aarnet.edu.au/plus/s"
 
 LICENCES = {
     "ppdet": "PaddleDetection is under Apache-2.0; no separate licence of the weights is stated",
-    "ppdet-static": "as ppdet", "mmdet3": "mmdetection is under Apache-2.0; as ppdet",
-    "wxinlong": "BSD 2-clause for academic use; ask the authors for commercial use",
-    "adelaidet": "BSD 2-clause for academic use; ask the authors for commercial use"}
+    "paddlex": "PaddleX is under Apache-2.0; as ppdet", "ppdet-static": "as ppdet",
+    "mmdet3": "mmdetection is under Apache-2.0; as ppdet",
+    "wxinlong": "non-commercial: BSD 2-clause for academic use, commercial use needs the authors",
+    "adelaidet": "non-commercial: BSD 2-clause for academic use, commercial use needs the authors"}
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ PUBLISHED = (
     ppdet("solov2_r50_fpn_1x", "solov2_r50_fpn_1x_coco", 35.5),
     ppdet("solov2_r101_vd_fpn_3x", "solov2_r101_vd_fpn_3x_coco", 42.7),
     ppdet("solov2_r50_enhance", "solov2_r50_enhance_coco", 39.0),
+    Published("solov2_r50_fpn_1x", "paddlex", "SOLOv2_pretrained.pdparams",
+              f"{PADDLEX}/SOLOv2_pretrained.pdparams", 35.5),
     static("solov2_r50_fpn_8gpu_3x", "solov2_r50_fpn_3x", 37.9),
     static("solov2_r50_fpn_1x", "solov2_r50_fpn_1x", 35.6),
     static("solov2_r101_vd_fpn_3x", "solov2_r101_vd_fpn_3x", 42.6),

@@ -1,4 +1,5 @@
 """What the converter says: what was dropped or filled, and the input of a network."""
+from tools.errors import shown
 
 
 def count_lines(matched, dropped, filled, extras):
@@ -8,12 +9,17 @@ def count_lines(matched, dropped, filled, extras):
     lines += [f"  dropped {len(names)}: {reason} ({names[0]}{', ...' if len(names) > 1 else ''})"
               for reason, names in dropped.items()]
     if filled:
-        lines.append(f"  missing {len(filled)}, set to zero: biases that the other project has "
-                     f"not ({filled[0]}, ...)")
+        lines.append(f"  missing {len(filled)}, set to zero: biases that the other project "
+                     f"lacks ({filled[0]}, ...)")
     if extras:
         lines.append(f"  other entries left aside: {', '.join(extras[:8])}"
                      f"{', ...' if len(extras) > 8 else ''}")
     return lines
+
+
+def class_text(names):
+    """The first two names of the classes."""
+    return ", ".join(map(shown, names[:2])) + (", ..." if len(names) > 2 else "")
 
 
 def input_text(settings):

@@ -6,10 +6,11 @@ import pytest
 
 from config import CONFIGS, get_config
 from convert.coco_classes import COCO_CLASSES
-from convert.converter import convert, expected_shapes
+from convert.converter import convert
 from convert.errors import ConversionError
 from convert.export import to_theirs
 from convert.families import EXPORTS
+from convert.fit import expected_shapes
 from convert.published import PUBLISHED, published_for
 from convert.readers import Source
 from convert.rename import Naming, Rule
@@ -247,3 +248,26 @@ def test_published_addresses():
         published_for(CONFIGS[12])
     with pytest.raises(ConversionError, match="nobody published"):
         published_for("quickstart")
+
+
+@pytest.mark.parametrize("counter, kept", [
+    (np.array(np.nan), None), (np.array(np.inf), None), (np.array([7]), 7), (np.array(7.0), 7),
+    (np.array(-1), None), (np.array([[3]]), 3), (np.array([1, 2]), None), (np.zeros(0), None),
+    (np.array(True), 1), (np.array(2**63, np.uint64), None), (np.array(7, np.float16), 7)])
+def test_any_counter_of_batches_converts(counter, kept):
+    """torch's counters serve nobody, so that a senseless one is no reason to refuse a file."""
+    name = "mmdet3__solov2_r50_fpn_1x"
+    key = next(key for key in tensors_of(name) if key.endswith("num_batches_tracked"))
+    counts = convert(source({**tensors_of(name), key: counter}, name)).meta["num_batches_tracked"]
+    assert counts.get(key) == kept and len(counts) > 10
+
+
+def test_paddlex_is_paddledetection_with_whole_sizes():
+    tensors = tensors_of("paddledet2__solov2_r50_fpn_1x_coco")
+    result = convert(source(tensors, "SOLOv2_pretrained"), 3, "paddlex")
+    assert result.config == "solov2_r50_fpn_1x"
+    assert result.meta["input"]["resized_size_rule"] == "round"
+    assert result.meta["input"]["normalize_first"]
+    file = published_for("solov2_r50_fpn_1x", "paddlex")
+    assert file.file == "SOLOv2_pretrained.pdparams" and file.ap == 35.5
+    assert published_for("solov2_r50_fpn_1x").family == "ppdet"
