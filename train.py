@@ -31,7 +31,7 @@ def main(argv=None):
         resume_training(trainer, args.resume)
     started = time.monotonic()
     metrics = trainer.run()
-    if trainer.step < trainer.num_steps:
+    if trainer.terminated:
         print(f"ended by SIGTERM after step {trainer.step}; continue with --resume")
         return TERMINATED
     best = f", best.pdparams (mask AP {trainer.best_ap:.4f})" if metrics else ""

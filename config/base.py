@@ -147,7 +147,10 @@ class Base:
     checkpoint_every = 1000        # steps
     keep_checkpoints = 3
     eval_every = 5000              # steps; 0: only at the end
+    patience = 0                   # evaluations without a better mask AP that end a run; 0: none do
+    sample_pictures = 4            # images of the val set drawn at each evaluation; 0: none
     visualdl = True                # curves for VisualDL too, where it is installed
+    tensorboard = False            # curves for TensorBoard too
 
     @property
     def weights_path(self):

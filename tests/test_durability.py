@@ -1,4 +1,5 @@
 """Nothing of a run is lost: broken checkpoints, mixed-up runs, kills at any moment."""
+import errno
 import json
 import multiprocessing
 import os
@@ -12,9 +13,11 @@ import numpy as np
 import pytest
 
 from tests.builders import make_trainer
-from tests.training_process import evaluate_as_in_train, train
+from tests.training_process import evaluate_as_in_train, own_for, train, train_as_script
 from tools.errors import UserError
 from tools.files import remove_leftovers
+from tools.training import run_lock
+from tools.training.run_lock import own_folder
 from tools.training.run_log import RunLog, read_log
 from tools.training.run_state import (
     checkpoint_paths,
@@ -61,7 +64,8 @@ def test_resume_passes_over_broken_checkpoints(finished_run, capsys, kind):
     resume_training(trainer)
     said = capsys.readouterr().out
     assert trainer.step == 2 and said.count("passed over: ") == 2
-    assert all(path in said for path in paths[1:]) and paths[0] not in said
+    assert all(path in said for path in paths[1:]) and f"resumed: {paths[0]} at step 2" in said
+    assert said.count(paths[0]) == 1
     trainer.run()
     assert [os.path.basename(path) for path in checkpoint_paths(finished_run.run_dir)] == \
         [f"checkpoint_000000{step}.pdstate" for step in (2, 4, 6)]
@@ -238,6 +242,106 @@ def test_kills_at_any_moment(tiny_cfg, processes, capfd):
         assert [name for name, data in expected.items() if found[name] != data] == []
         assert not list(Path(cfg.run_dir).glob(".*"))
     capfd.readouterr()                                     # what the processes said
+
+
+@pytest.mark.parametrize("count", [8, pytest.param(100, marks=pytest.mark.slow)])
+def test_signals_at_any_moment(tiny_cfg, processes, capfd, count):
+    """Ctrl-C, SIGTERM and SIGKILL end a run with readers, and it goes on to the same bytes."""
+    rng, cfg = random.Random(count), tiny_cfg.replace(ema_decay=0.9, log_every=3, eval_every=4,
+                                                      num_workers=1)
+    started = time.monotonic()
+    start(processes, cfg).join()
+    seconds = time.monotonic() - started
+    expected, records = content(cfg.run_dir)
+    codes = {signal.SIGINT: {130, -signal.SIGINT}, signal.SIGTERM: {143, -signal.SIGTERM},
+             signal.SIGKILL: {-signal.SIGKILL}}
+    signals = [*codes] * count
+    shutil.rmtree(cfg.output_dir)
+    for number in signals[:count]:
+        if Path(f"{cfg.run_dir}/last.pdparams").exists():
+            assert content(cfg.run_dir) == (expected, records)
+            shutil.rmtree(cfg.output_dir)
+        process = processes.Process(target=train_as_script, args=(cfg, NUM_STEPS))
+        process.start()
+        process.join(rng.uniform(0, seconds))
+        if process.is_alive():
+            os.kill(process.pid, number)
+        sent = time.monotonic()
+        process.join(30)                               # 3 seconds, of a machine that is not busy
+        assert process.exitcode in {0, *codes[number]}, (number, time.monotonic() - sent)
+    start(processes, cfg).join()
+    assert content(cfg.run_dir) == (expected, records)
+    capfd.readouterr()
+
+
+def test_a_run_owns_its_folder(tiny_cfg, processes):
+    """Until its process ends, although a reader that it forked lives on."""
+    run_dir = tiny_cfg.run_dir
+    owner = processes.Process(target=own_for, args=(30, run_dir))
+    Path(run_dir).mkdir(parents=True)
+    owner.start()
+    deadline = time.monotonic() + 30
+    while not Path(run_dir, "owned").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    with pytest.raises(UserError, match=rf"another run \(process {owner.pid} on .*output_dir="):
+        make_trainer(tiny_cfg, 2).run()
+    owner.kill()
+    owner.join()
+    own_folder(run_dir)
+    own_folder(run_dir)                                # a second Trainer of the same process may
+
+
+@pytest.mark.parametrize("code, message", [(errno.ENOLCK, "has no locks"), (errno.EIO, None)])
+def test_where_locks_do_not_work_it_is_said(tmp_path, monkeypatch, code, message):
+    def lockf(file, flags):
+        raise OSError(code, os.strerror(code))
+
+    said = []
+    monkeypatch.setattr(run_lock.fcntl, "lockf", lockf)
+    if message is None:
+        with pytest.raises(UserError, match="cannot lock"):
+            own_folder(tmp_path / "run", said.append)
+    else:
+        own_folder(tmp_path / "run", said.append)
+        assert message in said[0]
+    monkeypatch.setattr(run_lock, "fcntl", None)
+    own_folder(tmp_path / "other", said.append)
+    assert "no locks on this system" in said[-1]
+
+
+def test_a_clock_that_goes_back_changes_nothing(tiny_cfg, monkeypatch):
+    make_trainer(tiny_cfg, 4).run()
+    expected = read_weights(f"{tiny_cfg.run_dir}/last.pdparams")[0]
+    clock = iter(range(2_000_000_000, 0, -86_400))
+    monkeypatch.setattr(time, "time", lambda: float(next(clock)))
+    cfg = tiny_cfg.replace(output_dir=tiny_cfg.output_dir + "_back")
+    trainer = make_trainer(cfg, 4)
+    trainer.run()
+    records = read_log(f"{cfg.run_dir}/log.jsonl")
+    assert all(record["eta_s"] >= 0 and record["step_s"] > 0 for record in records)
+    resume_training(make_trainer(cfg, 4))
+    found = read_weights(f"{cfg.run_dir}/last.pdparams")[0]
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+
+
+def test_an_evaluation_that_sigterm_breaks_off_is_made_up_for(tiny_cfg):
+    """The run continues with it: log and weights are those of a run that was not disturbed."""
+    cfg = tiny_cfg.replace(ema_decay=0.9, eval_every=4)
+    train(cfg, NUM_STEPS)
+    expected = content(cfg.run_dir)
+    shutil.rmtree(cfg.output_dir)
+    trainer = make_trainer(cfg, NUM_STEPS)
+
+    def evaluate(model):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+
+    trainer.evaluate = evaluate
+    started = time.monotonic()
+    trainer.run()
+    assert trainer.terminated and trainer.step == 4 and time.monotonic() - started < 30
+    train(cfg, NUM_STEPS)
+    assert content(cfg.run_dir) == expected
 
 
 def is_running(pid):

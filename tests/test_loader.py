@@ -10,7 +10,7 @@ import numpy as np
 import paddle
 import pytest
 
-from tools.data import coco, loader
+from tools.data import coco
 from tools.data.coco import CocoDataset
 from tools.data.loader import ItemStream, train_loader
 from tools.data.shapes import write_split
@@ -229,13 +229,3 @@ def test_a_mistake_of_ours_in_a_worker_ends_training_too(dataset, monkeypatch):
         batches(dataset, num_workers=0)
     with pytest.raises(UserError, match=r"0000\d\d\.jpg: of the error printed above"):
         batches(dataset, num_workers=2)
-
-
-def test_little_shared_memory_is_noticed(monkeypatch, caplog, tmp_path):
-    monkeypatch.setattr(loader, "SHARED_MEMORY", str(tmp_path))
-    cfg = config(num_workers=2)
-    assert loader.enough_shared_memory(cfg, 4)
-    monkeypatch.setattr(loader.shutil, "disk_usage", lambda path: SimpleNamespace(free=1 << 20))
-    assert not loader.enough_shared_memory(cfg, 4) and "shm-size" in caplog.text
-    monkeypatch.setattr(loader, "SHARED_MEMORY", str(tmp_path / "absent"))
-    assert loader.enough_shared_memory(cfg, 4)

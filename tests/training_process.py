@@ -3,11 +3,14 @@ import functools
 import multiprocessing
 import os
 import time
+from pathlib import Path
 
 from tests.builders import make_trainer
 from tools import files
+from tools.cli import TERMINATED, run
 from tools.data.splits import open_dataset
 from tools.evaluation.evaluate import evaluate_model
+from tools.training.run_lock import own_folder
 from tools.training.run_state import checkpoint_paths
 from tools.training.start import resume_training
 
@@ -62,3 +65,19 @@ def train(cfg, num_steps, pause=0.0):
     if pause:
         slow_down(pause)
     trainer.run()
+    return TERMINATED if trainer.terminated else 0
+
+
+def train_as_script(cfg, num_steps):
+    """The same as a script would: Ctrl-C and SIGTERM end it in order."""
+    run(lambda argv: train(cfg, num_steps))
+
+
+def own_for(seconds, run_dir):
+    """Own the folder of a run for a while, with a reader that was forked meanwhile."""
+    own_folder(run_dir)
+    if os.fork() == 0:
+        time.sleep(seconds)
+        os._exit(0)
+    Path(run_dir, "owned").touch()
+    time.sleep(seconds)

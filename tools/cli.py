@@ -120,7 +120,7 @@ def run(main, argv=None):
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    signal = 0
+    code = signal = 0
     try:
         with interruptible():
             code = main(argv) or 0
@@ -131,6 +131,8 @@ def run(main, argv=None):
         signal = stop.signal
     except KeyboardInterrupt:
         signal = SIGINT
+    if code == TERMINATED:
+        signal = SIGTERM
     if signal:                     # after the except block, which kept open data loaders alive
         leave(signal)
     sys.exit(code)

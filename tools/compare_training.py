@@ -126,7 +126,7 @@ def main(argv=None):
     if args.dump:
         write_start(args.dump, trainer)
     trainer.run()
-    if trainer.step < args.steps:
+    if trainer.terminated:
         print(f"ended by SIGTERM after step {trainer.step}")
         return TERMINATED
     if args.dump:

@@ -11,7 +11,9 @@ With a single process every function here returns at once.
 import contextlib
 import itertools
 import os
+import signal
 import sys
+import threading
 import time
 
 import paddle
@@ -21,6 +23,7 @@ from paddle.distributed import get_rank, get_world_size
 
 from tools.errors import UserError
 from tools.runtime import resolve_device
+from tools.stopping import PARENT, leave
 
 BACKEND = "PADDLE_DISTRI_BACKEND"     # where the launcher leaves its --backend
 GRACE = 20                            # seconds for the launcher to find the process that died
@@ -41,11 +44,25 @@ def start(device):
                         "GPUs in the launcher (--gpus 0,1) and leave --device out")
     paddle.set_device(device)
     if several:
+        end_without(PARENT)
         os.environ[BACKEND] = "gloo" if device == "cpu" else "nccl"
         dist.init_parallel_env()
         if get_rank() > 0:
             sys.stdout = open(os.devnull, "w", encoding="utf-8")
     return device
+
+
+def end_without(parent, patience=20.0):
+    """End this process, by SIGTERM first, where the process `parent` that started it is gone."""
+    def look():
+        while os.getppid() == parent:
+            time.sleep(1)
+        print("the launcher of this process is gone: it ends", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(patience)
+        leave(signal.SIGTERM)
+
+    threading.Thread(target=look, daemon=True).start()
 
 
 def is_main():

@@ -17,6 +17,7 @@ from tools.files import remove_unfinished
 PATIENCE = 1.5                     # seconds for the main thread to come back
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}              # 128 + the signal, as shells say it
 NAMES = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+PARENT = os.getppid()              # who started this process
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -34,7 +35,8 @@ def is_own_script():
     if path is None or sys.argv[:1] == ["-c"]:
         return False
     path = Path(path).resolve()
-    return path.parent == ROOT or bool({ROOT / "tools", ROOT / "convert"} & set(path.parents))
+    return path.parent == ROOT or bool(
+        {ROOT / "tools", ROOT / "convert", ROOT / "tests"} & set(path.parents))
 
 
 def exit_at_once():

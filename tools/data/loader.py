@@ -1,37 +1,31 @@
-"""Training batches, read ahead by worker processes.
+"""Training batches, read ahead by reader processes (readers.py).
 
 Every batch is a pure function of (seed, step): the epochs' permutations form one endless stream of
 (epoch, index) items, step t takes the items from t * batch_size on, and an item draws its
 transforms, and the substitute of a broken image, from a generator seeded with (seed, epoch, index).
 So a run that resumes at step t reads what an uninterrupted one would have read, whatever the number
-of workers.
+of readers.
 """
+import contextlib
 import functools
-import glob
 import logging
-import multiprocessing
-import os
-import shutil
-import signal
 import threading
 
-import cv2
 import numpy as np
 import paddle
 
 from model.targets import build_targets
 from tools.data.augment import paste_objects, train_transforms
+from tools.data.readers import SLOW, Readers
 from tools.data.transforms import pad_to_divisor
-from tools.errors import UserError
+from tools.errors import UserError, shown
 
-PREFETCH = 2                    # batches that each worker holds ready
 READ_ATTEMPTS = 10              # images in a row that may be broken
-SHARED_MEMORY = "/dev/shm"
 
 logger = logging.getLogger(__name__)
 
 
-class ItemStream(paddle.io.BatchSampler):
+class ItemStream:
     """The (epoch, index) items of steps start_step .. num_steps - 1, this rank's part of each."""
 
     def __init__(self, length, cfg, start_step, num_steps, rank=0, world_size=1):
@@ -63,16 +57,16 @@ class ItemStream(paddle.io.BatchSampler):
         return np.random.default_rng([self.seed, epoch]).permutation(self.length)
 
 
-class TrainingSamples(paddle.io.Dataset):
+class TrainingSamples:
     """Transformed samples of a CocoDataset by (epoch, index).
 
     For an image that cannot be read another one is drawn, from the generator of its item.  "broken"
-    of a sample lists (file name, error) of such images; after READ_ATTEMPTS it is all there is:
-    Paddle would wrap what a worker raises in another type, or stop the worker.
+    of a sample lists (file name, error) of such images; after READ_ATTEMPTS it is all there is, for
+    the process that trains to name them.  on_read(index) is called before an image is read.
     """
 
     def __init__(self, dataset, cfg):
-        super().__init__()
+        self.on_read = ignore
         self.dataset, self.seed = dataset, cfg.seed
         self.transform = train_transforms(cfg)
         self.paste_probability = cfg.copy_paste_probability
@@ -92,6 +86,7 @@ class TrainingSamples(paddle.io.Dataset):
     def read(self, index, rng, broken):
         """The transformed sample of image `index` or of a substitute; None if all are broken."""
         for _ in range(READ_ATTEMPTS):
+            self.on_read(index)
             try:
                 return self.transform(self.dataset.sample(index), rng)
             except UserError as error:
@@ -111,77 +106,112 @@ class Collate:
     def __call__(self, samples):
         broken = [entry for sample in samples for entry in sample["broken"]]
         if any("image" not in sample for sample in samples):
-            # The array counts: Paddle takes a batch without any for the end of the data.
-            return {"broken": broken, "images": np.zeros(1, np.float32)}
+            return {"broken": broken}
         images = pad_to_divisor([s["image"].transpose(2, 0, 1) for s in samples], self.divisor)
         objects = [(s["masks"], s["boxes"], s["class_indices"]) for s in samples]
         targets = build_targets(objects, images.shape[2:], self.num_grids, self.scale_ranges,
                                 self.center_region)
         rows = np.bincount(targets["object_images"][targets["cell_masks"]], minlength=len(samples))
-        # Paddle cannot send an array without elements between processes; its shape and type can go.
-        empty = {name: (value.shape, str(value.dtype)) for name, value in targets.items()
-                 if value.size == 0}
         return {"images": images, "broken": broken, "rows_per_image": rows.tolist(),
                 "resized_sizes": np.array([s["image"].shape[:2] for s in samples], np.int64),
                 "image_ids": [s["image_id"] for s in samples],
-                "file_names": [s["file_name"] for s in samples], "empty": empty,
-                **{name: value for name, value in targets.items() if name not in empty}}
+                "file_names": [s["file_name"] for s in samples], **targets}
+
+
+def ignore(index):
+    """Nobody wants to know which image is read."""
+
+
+class BatchMaker:
+    """The batch of a list of (epoch, index) items, for a reader."""
+
+    def __init__(self, samples, collate):
+        self.samples, self.collate = samples, collate
+
+    def __call__(self, items, on_read):
+        self.samples.on_read = on_read
+        return self.collate([self.samples[item] for item in items])
 
 
 class TrainLoader:
     """Iterates over the batches once; names the images that cannot be read.
 
-    UserError where too many of them follow each other, or none may be broken, or a worker dies.
+    UserError where too many of them follow each other, or none may be broken, or a reader dies.
     """
 
     def __init__(self, dataset, cfg, sampler):
         self.dataset, self.cfg, self.sampler = dataset, cfg, sampler
-        self.samples, self.collate = TrainingSamples(dataset, cfg), Collate(cfg)
+        self.make = BatchMaker(TrainingSamples(dataset, cfg), Collate(cfg))
 
     def __len__(self):
         return len(self.sampler)
 
     def __iter__(self):
-        for batch in self.from_workers() if self.cfg.num_workers else self.from_here():
-            for file_name, message in batch.pop("broken"):
-                self.dataset.note_broken(file_name, message)
-            if "empty" not in batch:
-                raise UserError(f"{message}; it is one of {READ_ATTEMPTS} broken images in a row: "
-                                "look at all of them with python -m tools.check_dataset")
-            yield as_tensors(batch)
+        if self.cfg.num_workers:
+            batches = Readers(self.make, self.sampler, self.cfg.num_workers, self.name_of)
+        else:
+            batches = self.from_here()
+        with contextlib.closing(iter(batches)) as batches:
+            for batch in batches:
+                yield self.checked(batch)
+
+    def checked(self, batch):
+        """A batch with tensors, after what its reader has found is said."""
+        for file_name, message in batch.pop("broken"):
+            self.dataset.note_broken(file_name, message)
+        if "images" not in batch:
+            raise UserError(f"{message}; it is one of {READ_ATTEMPTS} broken images in a row: "
+                            "look at all of them with python -m tools.check_dataset")
+        return as_tensors(batch)
 
     def from_here(self):
-        """The batches read in this process (Paddle's way waits for ever where reading fails)."""
+        """The batches, read in this process."""
         for items in self.sampler:
-            yield self.collate([self.samples[item] for item in items])
-
-    def from_workers(self):
-        """The batches that the reader processes send."""
-        batches = iter(paddle.io.DataLoader(
-            self.samples, batch_sampler=self.sampler, collate_fn=self.collate,
-            num_workers=self.cfg.num_workers, worker_init_fn=prepare_worker,
-            prefetch_factor=PREFETCH,
-            use_shared_memory=enough_shared_memory(self.cfg, self.sampler.share)))
-        # Paddle's handler would raise in the middle of a step, or at exit; the queue tells too.
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for items in self.sampler:
-            try:
-                batch = next(batches)
-            except (RuntimeError, SystemError, StopIteration) as error:
-                names = ", ".join(self.dataset.image_info(index)["file_name"] for _, index in items)
-                raise UserError(f"a reader process died at or before the images {names}: of the "
-                                "error printed above, or, if there is none, for lack of memory "
-                                "(then lower num_workers or batch_size)") from error
+            with SlowReads(self.name_of) as slow:
+                batch = self.make(items, slow.begins)
             yield batch
+
+    def name_of(self, index):
+        return self.dataset.image_info(index)["file_name"]
+
+
+class SlowReads:
+    """Names an image whose reading takes very long, while it does."""
+
+    def __init__(self, name_of):
+        self.name_of, self.timer = name_of, None
+
+    def begins(self, index):
+        """An image is being read from now on, and the one before is not any more."""
+        self.ends()
+        self.timer = threading.Timer(SLOW, self.name, [index])
+        self.timer.daemon = True
+        self.timer.start()
+
+    def name(self, index):
+        logger.warning("%s has been read for %d s and is not there yet; training waits for it",
+                       shown(self.name_of(index)), SLOW)
+
+    def ends(self):
+        if self.timer:
+            self.timer.cancel()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.ends()
 
 
 def as_tensors(batch):
     """A batch of `Collate` with paddle tensors for its arrays."""
-    tensors = {name: paddle.to_tensor(value) if isinstance(value, np.ndarray) else value
-               for name, value in batch.items() if name not in ("empty", "broken")}
-    for name, (shape, dtype) in batch["empty"].items():
-        tensors[name] = paddle.empty(shape, dtype)
-    return tensors
+    return {name: tensor(value) if isinstance(value, np.ndarray) else value
+            for name, value in batch.items()}
+
+
+def tensor(array):
+    """A paddle tensor of an array, which may be without elements."""
+    return paddle.to_tensor(array) if array.size else paddle.empty(array.shape, str(array.dtype))
 
 
 def train_loader(dataset, cfg, start_step, num_steps, rank=0, world_size=1):
@@ -195,41 +225,3 @@ def train_loader(dataset, cfg, start_step, num_steps, rank=0, world_size=1):
     """
     sampler = ItemStream(len(dataset), cfg, start_step, num_steps, rank, world_size)
     return TrainLoader(dataset, cfg, sampler)
-
-
-def prepare_worker(worker):
-    """Several workers with OpenCV threads each would only fight for the cores.
-
-    A signal to the process group is for the trainer, which needs the batches to end its step.
-    """
-    cv2.setNumThreads(0)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)      # how the trainer ends its workers
-    os.setsid()
-    threading.Thread(target=end_with_parent, daemon=True).start()
-
-
-def end_with_parent():
-    """End this worker and free its shared memory when the trainer is gone, even by SIGKILL.
-
-    Paddle means to look every 5 seconds, but hands the timeout to Queue.get as `block`.
-    """
-    multiprocessing.parent_process().join()
-    for path in glob.glob(f"{SHARED_MEMORY}/paddle_{os.getpid()}_*"):
-        os.remove(path)
-    os._exit(1)
-
-
-def enough_shared_memory(cfg, images_per_batch):
-    """Whether the prefetched batches fit in shared memory; containers often have only 64 MB.
-
-    Without it they pass through pipes: slower, but a full /dev/shm would kill the process.
-    """
-    if not os.path.isdir(SHARED_MEMORY):
-        return True                                    # not Linux: no such limit
-    pixels = max(cfg.train_short_sides) * cfg.train_max_side
-    needed = images_per_batch * 3 * 4 * pixels * (PREFETCH * cfg.num_workers + 1)
-    free = shutil.disk_usage(SHARED_MEMORY).free
-    if free < needed:
-        logger.warning("%s has %d MB free and the batches may need %d MB: not used, reading is "
-                       "slower (docker run --shm-size=8g)", SHARED_MEMORY, free >> 20, needed >> 20)
-    return free >= needed

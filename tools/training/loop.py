@@ -9,7 +9,6 @@ import time
 
 import numpy as np
 import paddle
-from tqdm import tqdm
 
 from tools.distributed import (
     all_gather,
@@ -22,11 +21,13 @@ from tools.distributed import (
     together,
 )
 from tools.errors import UserError
+from tools.finishing import Finishing
+from tools.stopping import Stopped
 from tools.training.changes import changed_settings, refusals
 from tools.training.ema import ExponentialMovingAverage
 from tools.training.gradients import add_gradients
 from tools.training.optimizer import learning_rate_at, load_optimizer_state, optimizer_state
-from tools.training.progress import Window, line_of
+from tools.training.progress import Lines, Window
 from tools.training.run_state import open_run, prune_checkpoints, save_checkpoint
 from tools.weights.weights_file import load_arrays, meta_of, save_weights, to_arrays
 
@@ -43,9 +44,12 @@ class Trainer:
         self.num_steps, self.make_batches, self.evaluate = num_steps, make_batches, evaluate
         self.ema = moving_average(cfg, model)
         self.scaler = paddle.amp.GradScaler(enable=cfg.amp)     # without amp it does nothing
-        self.step, self.best_ap, self.window = 0, -1.0, Window()
-        self.signalled = False             # SIGTERM came to this process
-        self.terminated = False            # ... or to another one, and all know
+        self.step, self.best_ap, self.window, self.metrics = 0, -1.0, Window(), {}
+        self.evaluations_without_gain = 0
+        self.evaluate_first = False        # the evaluation of this step is still to be made
+        self.terminated = False            # SIGTERM came to one of the processes, and all know
+        self.illustrate = None             # function(model, path of a picture), at evaluations
+        self.signals = Finishing()
         self.after = ignore                # called with the name of each part of a step, when over
         check_settings(cfg)
 
@@ -54,42 +58,54 @@ class Trainer:
 
         Returns the last metrics, {} without evaluation and in processes that do not evaluate.
         """
-        cfg, metrics, window = self.cfg, {}, self.window
         if len(set(all_gather(self.step))) > 1:
             raise UserError("the processes start at different steps; --resume needs the same "
                             "checkpoint on every node")
-        self.run_log = open_run(cfg, self.step) if is_main() else None
+        with together():
+            self.run_log = open_run(self.cfg, self.step) if is_main() else None
         broadcast(self.model)
-        bar = tqdm(total=self.num_steps, initial=self.step, disable=None if is_main() else True,
-                   dynamic_ncols=True, unit="step")
-        with sigterm_calls(self.end_after_step):
-            batches = iter(self.make_batches(self.step, self.num_steps))
-            self.model.train()
-            while self.step < self.num_steps and not self.terminated:
-                started = time.perf_counter()
-                with together():
-                    batch = next(batches)
-                loaded = time.perf_counter()
-                losses = self.train_step(batch)
-                self.step += 1
-                window.add(losses, loaded - started, time.perf_counter() - started)
-                bar.update()
-                last = self.step == self.num_steps
-                if self.step % cfg.log_every == 0 or last:
-                    self.log(window, bar)
-                if (cfg.eval_every and self.step % cfg.eval_every == 0) or last:
-                    metrics = self.evaluate_and_keep_best()
-                    barrier()
-                if self.step % cfg.checkpoint_every == 0 or last or self.terminated:
-                    self.save()
-        bar.close()
-        if self.step == self.num_steps:
+        self.lines = Lines(self.num_steps, self.step, is_main())
+        with Finishing() as self.signals:
+            try:
+                self.train()
+            except Stopped as stop:        # while waiting or evaluating, so between two steps
+                if stop.signal != signal.SIGTERM:
+                    raise
+                self.terminated = True
+                self.save(alone=True)
+        self.lines.close()
+        if not self.terminated:
             with self.averaged_model():
                 self.save_weights("last")
-        return metrics
+        return self.metrics
 
-    def end_after_step(self):
-        self.signalled = True
+    def train(self):
+        """The steps that are left, with what is due after each."""
+        cfg = self.cfg
+        if self.evaluate_first:
+            self.evaluate_and_keep_best()
+            self.save()
+        batches = iter(self.make_batches(self.step, self.num_steps))
+        self.model.train()
+        while self.step < self.num_steps and not (self.terminated or self.is_stuck()):
+            started = time.perf_counter()
+            with self.signals.abandonable(), together():
+                batch = next(batches)
+            loaded = time.perf_counter()
+            losses = self.train_step(batch)
+            self.step += 1
+            self.window.add(losses, loaded - started, time.perf_counter() - started)
+            last = self.step == self.num_steps
+            self.log(recorded=self.step % cfg.log_every == 0 or last)
+            if (cfg.eval_every and self.step % cfg.eval_every == 0) or last:
+                self.evaluate_and_keep_best()
+                last = last or self.is_stuck()
+            if self.step % cfg.checkpoint_every == 0 or last or self.terminated:
+                self.save()
+
+    def is_stuck(self):
+        """Whether the AP has not risen in `cfg.patience` evaluations."""
+        return 0 < self.cfg.patience <= self.evaluations_without_gain
 
     def train_step(self, batch):
         """One update.  Returns {"loss", "mask", "category", "lr"}, of the images of all processes.
@@ -101,7 +117,7 @@ class Trainer:
         paddle.seed(step_seed * get_world_size() + get_rank())
         losses = add_gradients(self.cfg, self.model, self.scaler, batch, self.after)
         # The only wait for the device in a step.  All processes end after the same one.
-        signalled = paddle.to_tensor([float(self.signalled)])
+        signalled = paddle.to_tensor([float(self.signals.signalled)])
         mask, category, signals = all_reduce(paddle.concat([losses, signalled])).tolist()
         self.terminated = signals > 0
         values = {"loss": mask + category, "mask": mask, "category": category, "lr": lr}
@@ -131,7 +147,9 @@ class Trainer:
                 "scaler": self.scaler.state_dict(), "window": vars(self.window),
                 "step": self.step, "num_steps": self.num_steps, "best_ap": self.best_ap,
                 "config": self.cfg.name, "seed": self.cfg.seed,
-                "class_names": list(self.class_names), "settings": self.cfg.as_dict()}
+                "class_names": list(self.class_names), "settings": self.cfg.as_dict(),
+                "evaluate_first": self.evaluate_first,
+                "evaluations_without_gain": self.evaluations_without_gain}
 
     def restore(self, state, source):
         """Continue from a `state` that was read from the file `source`.
@@ -154,50 +172,69 @@ class Trainer:
             self.scaler.load_state_dict(state["scaler"])
         vars(self.window).update(state["window"])
         self.step, self.best_ap = state["step"], state["best_ap"]
+        self.evaluate_first = state.get("evaluate_first", False)
+        self.evaluations_without_gain = state.get("evaluations_without_gain", 0)
         for line in changed_settings(state.get("settings", {}), self.cfg.as_dict()):
             print(f"changed since the checkpoint: {line}")
 
-    def log(self, window, bar):
-        """One line for people and one json record for programs, averaged since the last one."""
-        eta = window.eta(self.num_steps - self.step)
-        record = {"step": self.step, **window.means(), "eta_s": eta}
-        window.clear()
-        bar.write(line_of(record, self.num_steps))
-        self.append_log(record)
+    def log(self, recorded):
+        """One line for people and one json record for programs, averaged since the last record."""
+        self.lines.advance(self.step)
+        if not recorded and not self.lines.due():
+            return
+        record = {"step": self.step, **self.window.means(),
+                  "eta_s": self.window.eta(self.num_steps - self.step)}
+        self.lines.say(record)
+        if recorded:
+            self.window.clear()
+            self.append_log(record)
 
     def append_log(self, record):
         if is_main():
             self.run_log.append(record)
 
     def evaluate_and_keep_best(self):
-        """Metrics of the val set, logged.
+        """Evaluate on the val set; the weights with the best mask AP so far stay in best.pdparams.
 
-        The weights with the best mask AP so far stay in best.pdparams.
+        Broken off by SIGTERM, it is made up for when the run continues.
         """
         if self.evaluate is None:
-            return {}
-        with self.averaged_model():
+            return
+        self.evaluate_first = True
+        with self.signals.abandonable(), self.averaged_model():
             metrics = self.evaluate(self.model)
-            if not metrics:                # rank 0 has them
-                return {}
-            ap = metrics["segm_AP"]
-            if ap > self.best_ap:
-                self.best_ap = ap
+            if metrics and self.illustrate:
+                self.illustrate(self.model, f"{self.cfg.run_dir}/samples/{self.step:07d}.jpg")
+        if metrics:                        # rank 0 has them
+            self.keep_best(metrics)
+        self.evaluate_first, self.metrics = False, metrics
+        self.evaluations_without_gain = all_gather(self.evaluations_without_gain)[0]
+        if self.is_stuck():
+            self.lines.write(f"step {self.step}: no better mask AP in {self.cfg.patience} "
+                             "evaluations (patience): this is the end of the run")
+
+    def keep_best(self, metrics):
+        """Log the metrics and keep the weights if they are the best so far."""
+        ap = metrics["segm_AP"]
+        self.evaluations_without_gain += 1
+        if ap > self.best_ap:
+            self.best_ap, self.evaluations_without_gain = ap, 0
+            with self.averaged_model():
                 self.save_weights("best", segm_AP=ap)
         self.append_log({"step": self.step, **metrics})
-        tqdm.write(f"step {self.step}  mask AP {ap:.4f}  (best so far {self.best_ap:.4f})")
-        return metrics
+        self.lines.write(f"step {self.step}  mask AP {ap:.4f}  (best so far {self.best_ap:.4f})")
 
     def averaged_model(self):
         """Within the block the model holds its moving average, if the run keeps one."""
         return self.ema.applied() if self.ema else contextlib.nullcontext()
 
-    def save(self):
-        """Write a checkpoint and remove the oldest."""
+    def save(self, alone=False):
+        """Write a checkpoint and remove the oldest; `alone`: the other processes may be gone."""
         if is_main():
             save_checkpoint(self.cfg.run_dir, self.state())
             prune_checkpoints(self.cfg.run_dir, self.cfg.keep_checkpoints)
-        barrier()
+        if not alone:
+            barrier()
 
     def save_weights(self, name, **extra):
         """Write <name>.pdparams into the run's folder."""
@@ -232,15 +269,3 @@ def check_settings(cfg):
         raise UserError(f"batch_size {cfg.batch_size} cannot be shared by {get_world_size()} "
                         f"processes in accumulate_steps={cfg.accumulate_steps} parts each; choose "
                         "a multiple of their product")
-
-
-@contextlib.contextmanager
-def sigterm_calls(function):
-    """Within the block a SIGTERM calls `function` instead of ending the process."""
-    previous = signal.signal(signal.SIGTERM, lambda *_: function())
-    if get_world_size() > 1:
-        signal.siginterrupt(signal.SIGTERM, False)       # Paddle's sockets take it for a failure
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

@@ -1,6 +1,7 @@
 """SGD with momentum, the rate and decay of each parameter, and the learning-rate schedule."""
 import re
 
+import numpy as np
 import paddle
 import paddle.nn as nn
 
@@ -84,7 +85,8 @@ def build_optimizer(cfg, model):
 def optimizer_state(optimizer, model):
     """{slot: array} of an optimizer, by the names of the model's state dict."""
     names = {parameter.name: name for name, parameter in model.named_parameters()}
-    return {rename_slot(slot, names): value.numpy()
+    # Before the first step after a resume these are still arrays.
+    return {rename_slot(slot, names): np.asarray(value)
             for slot, value in optimizer.state_dict().items()}
 
 

@@ -5,6 +5,7 @@ import re
 
 from tools.errors import UserError
 from tools.files import remove_leftovers, write_json
+from tools.training.run_lock import own_folder
 from tools.training.run_log import RunLog
 from tools.training.state_schema import check_state
 from tools.weights import safe_pickle
@@ -16,7 +17,9 @@ def open_run(cfg, step):
 
     Nothing is lost: where a new run would mix with an earlier one, that one's folder is renamed,
     and so are checkpoints later than `step`, which are broken or of another continuation.
+    UserError if another process writes into it.
     """
+    own_folder(cfg.run_dir)
     if step == 0 and glob.glob(f"{glob.escape(cfg.run_dir)}/*.pd*"):
         kept = free_name(cfg.run_dir)
         os.rename(cfg.run_dir, kept)

@@ -89,6 +89,7 @@ RULES = {
 LATER = {                              # entries that the first versions did not write
     "settings": (settings, "{name: plain value}"),
     "evaluate_first": (lambda value: type(value) is bool, "True or False"),
+    "evaluations_without_gain": (whole, "a whole number from 0 on"),
 }
 
 
