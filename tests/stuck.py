@@ -19,8 +19,8 @@ def in_c(argv):
 
 
 def in_python(argv):
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)
         time.sleep(60)
     finally:
         print("tidied up", flush=True)

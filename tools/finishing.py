@@ -74,7 +74,7 @@ class Finishing:
                 numbers = reader.recv(64)
                 if not numbers:            # the block has ended
                     return
-                if self.listener >= 0:     # others want to know too
+                with contextlib.suppress(OSError):     # which may have ended meanwhile
                     os.write(self.listener, numbers)
                 if signal.SIGTERM in numbers:
                     came = came or time.monotonic()
