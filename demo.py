@@ -6,15 +6,12 @@ configure()
 import sys
 
 from tools.cli import add_prediction_arguments, add_video_arguments, build_parser, load_config, run
+from tools.inference.images import segment_images
 from tools.inference.inputs import find_inputs
-from tools.inference.pipeline import Pipeline
-from tools.inference.pixels import to_pixels
 from tools.inference.predictor import ROOT, Predictor
 from tools.inference.video import segment_videos
 from tools.inference.visualize import COLORS
-from tools.inference.writers.formats import FORMATS, IMAGES, formats_help
-from tools.inference.writers.result_writer import ResultWriter
-from tools.progress import Progress
+from tools.inference.writers.formats import FORMATS, formats_help
 
 
 def parse_args(argv):
@@ -52,36 +49,11 @@ def main(argv=None):
     predictor = Predictor(cfg, args.weights, args.device, args.engine)
     print(describe(predictor.device))
     print(f"engine: {predictor.engine_choice}")
-    print(f"config {cfg.name}, weights {predictor.weights}, {len(inputs.images)} images")
+    print(f"config {cfg.name}, weights {predictor.weights}, {len(inputs.images)} images"
+          + f", {len(inputs.videos)} videos" * bool(inputs.videos))
     failed = len(inputs.problems) + segment_images(args, predictor, inputs)
     failed += segment_videos(args, predictor, inputs.videos)
     return 1 if failed else 0
-
-
-def segment_images(args, predictor, inputs):
-    """Write what is found in the images; returns how many could not be read."""
-    if not inputs.images:
-        return 0
-    cfg, images, broken = predictor.cfg, inputs.images, 0
-    threshold = cfg.draw_threshold if args.score_threshold is None else args.score_threshold
-    formats = [name for name in FORMATS if name in args.write or name == IMAGES]
-    writer = ResultWriter(images, args.output, predictor.class_names, threshold,
-                          formats[args.no_draw:], args.results, cfg.polygon_tolerance, args.color,
-                          inputs=[*inputs.lists, predictor.weights])
-    pipeline = Pipeline(predictor, writer, to_pixels, args.batch_size)
-    with Progress(len(images), "segment", "image") as progress, writer:
-        for job in pipeline(images):
-            writer.add(job)
-            progress.advance()
-            if job.error:
-                broken += 1
-                print(f"skipped: {job.error}", file=sys.stderr)
-    print(f"{len(images) - broken} images with {sum(writer.counts.values())} drawn instances in "
-          f"{args.output}")
-    print(pipeline.times.table())
-    if broken:
-        print(f"{broken} of {len(images)} images were skipped", file=sys.stderr)
-    return broken
 
 
 if __name__ == "__main__":
