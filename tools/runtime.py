@@ -62,6 +62,8 @@ def configure():
         os.environ.setdefault(SPIN_COUNT, SPINS)
     keep_freed_memory()
     import_paddle_quietly()
+    if is_own_script():
+        exit_at_once()
 
 
 def keep_freed_memory():

@@ -40,13 +40,16 @@ def is_own_script():
 
 
 def exit_at_once():
-    """From now on a signal ends this script directly: for the time before there is any work."""
+    """From now on a signal ends this script directly: for the time before there is any work.
+
+    Again after Paddle is imported, which puts handlers of its own in their place.
+    """
     for number in CODES:
-        if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):
-            signal.signal(number, lambda number, _: leave(number))
+        if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL, leave):
+            signal.signal(number, leave)
 
 
-def leave(number):
+def leave(number, _=None):
     """End the process with the code of a signal and without files that are half written."""
     remove_unfinished()
     with contextlib.suppress(OSError, ValueError):
