@@ -25,3 +25,15 @@ def tiny_cfg(shapes_dir, tmp_path):
     return get_config("quickstart", train_json=f"{shapes_dir}/train.json",
                       train_images=f"{shapes_dir}/train", val_json=f"{shapes_dir}/val.json",
                       val_images=f"{shapes_dir}/val", output_dir=str(tmp_path / "output"), **TINY)
+
+
+# Whole files that make test-fast leaves out: they start processes, train, or run every engine.
+SLOW = ("test_benchmark", "test_convert_cli", "test_demo", "test_distributed", "test_durability",
+        "test_engine", "test_engines", "test_export", "test_golden", "test_quickstart",
+        "test_scripts")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.stem in SLOW:
+            item.add_marker(pytest.mark.slow)
