@@ -1,5 +1,5 @@
 """Train a config: python train.py --config=N [-o key=value ...] [--resume [CHECKPOINT]]."""
-from tools.runtime import configure, describe
+from tools.runtime import configure, describe, resolve_device
 
 configure()
 
@@ -7,6 +7,7 @@ import time
 
 from tools.cli import TERMINATED, build_parser, load_config, run
 from tools.distributed import get_world_size, start
+from tools.launch import start_processes
 from tools.training.optimizer import peak_rate
 from tools.training.progress import duration
 from tools.training.start import open_sets, resume_training, start_training
@@ -17,12 +18,17 @@ def parse_args(argv=None):
     parser.add_argument("--resume", nargs="?", const="auto", metavar="CHECKPOINT",
                         help="continue a run: a checkpoint, or without a value the newest one of "
                              "this config")
+    parser.add_argument("--processes", type=int, default=1, metavar="N",
+                        help="train in N processes on this machine, which share each batch: one "
+                             "per GPU, or on the CPU one per core or two")
     return parser.parse_args(argv)
 
 
 def main(argv=None):
     args = parse_args(argv)
     cfg = load_config(args)
+    if args.processes != 1:
+        return start_processes(args.processes, resolve_device(args.device))
     print(describe(start(args.device)))
     train_set, val_set = open_sets(cfg)
     trainer = start_training(cfg, train_set, val_set, resuming=bool(args.resume))

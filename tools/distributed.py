@@ -9,6 +9,7 @@ of the padded size: several processes equal one exactly where all images are pad
 With a single process every function here returns at once.
 """
 import contextlib
+import io
 import itertools
 import os
 import signal
@@ -46,7 +47,8 @@ def start(device):
     if several:
         end_without(PARENT)
         os.environ[BACKEND] = "gloo" if device == "cpu" else "nccl"
-        dist.init_parallel_env()
+        with contextlib.redirect_stdout(None), contextlib.redirect_stderr(io.StringIO()):
+            dist.init_parallel_env()           # prints the flags that Paddle itself has set
         if get_rank() > 0:
             sys.stdout = open(os.devnull, "w", encoding="utf-8")
     return device

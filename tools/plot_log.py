@@ -1,7 +1,8 @@
 """Draw the curves of one or several runs: python -m tools.plot_log RUN_DIR_OR_LOG [...]
 
 A log is a text file with a json object {"step": ..., "loss": ..., ...} per line, so that the curves
-of other implementations can be drawn beside ours.  Needs matplotlib (requirements-extras.txt).
+of other implementations can be drawn beside ours.  The picture is written into the folder of the
+first run, where --output names no other place.  Needs matplotlib (requirements-extras.txt).
 """
 import argparse
 import os
@@ -28,6 +29,10 @@ def read_runs(sources):
             raise UserError(f"no records in '{path}'; expected the folder of a run or its "
                             "log.jsonl, with a line of json per step")
     return runs
+
+
+def folder_of(source):
+    return source if os.path.isdir(source) else os.path.dirname(source)
 
 
 def draw(runs):
@@ -60,20 +65,22 @@ def main(argv=None):
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     add_version(parser)
     parser.add_argument("sources", nargs="+", metavar="RUN_DIR_OR_LOG")
-    parser.add_argument("--output", default="curves.png", metavar="FILE",
-                        help=f"one of {', '.join(FORMATS)} (default: %(default)s)")
+    parser.add_argument("--output", metavar="FILE",
+                        help=f"one of {', '.join(FORMATS)} (default: curves.png in the folder of "
+                             "the first run)")
     args = parser.parse_args(argv)
-    suffix = Path(args.output).suffix[1:].lower()
+    output = args.output or Path(folder_of(args.sources[0]), "curves.png")
+    suffix = Path(output).suffix[1:].lower()
     if suffix not in FORMATS:
-        raise UserError(f"cannot draw '{args.output}'; expected a name that ends in "
+        raise UserError(f"cannot draw '{output}'; expected a name that ends in "
                         f".{', .'.join(FORMATS)}")
     runs = read_runs(args.sources)
     figure = draw(runs)
-    with atomic_file(args.output) as file:
+    with atomic_file(output) as file:
         figure.savefig(file, format=suffix)
     for source, records in runs.items():
         print(f"{source}: {len(records)} records to step {records[-1]['step']}")
-    print(f"written: {args.output}")
+    print(f"written: {output}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import os
 import shutil
 
 from tools.files import atomic_file
+from tools.training.tensorboard import EventFile
 
 
 class RunLog:
@@ -12,21 +13,24 @@ class RunLog:
 
     It continues after `step`: later records, which the run will write again, and lines that a kill
     has cut are dropped.  With `visualdl`, and where that is installed, the folder "visualdl" is
-    written anew from the records that stay, and then follows.
+    written anew from the records that stay, and then follows; so does "tensorboard".
     """
 
-    def __init__(self, run_dir, step, visualdl=False):
+    def __init__(self, run_dir, step, visualdl=False, tensorboard=False):
         self.path = f"{run_dir}/log.jsonl"
         records = [record for record in read_log(self.path) if record["step"] <= step]
         with atomic_file(self.path) as file:
             file.writelines(line_of(record) for record in records)
         self.visualdl = open_visualdl(f"{run_dir}/visualdl", records) if visualdl else None
+        self.tensorboard = open_tensorboard(run_dir, records) if tensorboard else None
 
     def append(self, record):
         with open(self.path, "ab") as file:
             file.write(line_of(record))
         if self.visualdl:
             add_scalars(self.visualdl, record)
+        if self.tensorboard:
+            self.tensorboard.append(record)
 
 
 def line_of(record):
@@ -53,7 +57,7 @@ def parse(line):
 def open_visualdl(folder, records):
     """A VisualDL writer that holds `records`, or None where VisualDL is not installed."""
     if importlib.util.find_spec("visualdl") is None:
-        print("curves: python -m tools.plot_log (VisualDL is not installed)")
+        print(f"curves: python -m tools.plot_log {os.path.dirname(folder)}")
         return None
     from visualdl import LogWriter
 
@@ -61,8 +65,14 @@ def open_visualdl(folder, records):
     writer = LogWriter(logdir=folder)
     for record in records:
         add_scalars(writer, record)
-    print(f"curves: visualdl --logdir {folder}, or python -m tools.plot_log")
+    print(f"curves: visualdl --logdir {folder}, or python -m tools.plot_log "
+          f"{os.path.dirname(folder)}")
     return writer
+
+
+def open_tensorboard(run_dir, records):
+    print(f"curves: tensorboard --logdir {run_dir}/tensorboard")
+    return EventFile(f"{run_dir}/tensorboard", records)
 
 
 def add_scalars(writer, record):

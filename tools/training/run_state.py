@@ -31,7 +31,7 @@ def open_run(cfg, step):
             print(f"{path}, later than step {step}, is now {kept}")
     remove_leftovers(cfg.run_dir)
     write_json(f"{cfg.run_dir}/settings.json", cfg.as_dict(), indent=1)
-    return RunLog(cfg.run_dir, step, cfg.visualdl)
+    return RunLog(cfg.run_dir, step, cfg.visualdl, cfg.tensorboard)
 
 
 def free_name(path):

@@ -1,5 +1,6 @@
 """A run, assembled once: for train.py, the comparisons, the benchmarks and the tests."""
 import functools
+import warnings
 
 import paddle
 
@@ -7,12 +8,16 @@ from model.solov2 import build_solov2
 from tools.data.loader import train_loader
 from tools.data.splits import open_dataset
 from tools.distributed import get_rank, get_world_size
+from tools.errors import UserError
 from tools.evaluation.evaluate import evaluate_model
 from tools.training.loop import Trainer
 from tools.training.optimizer import build_optimizer, schedule_steps
 from tools.training.run_state import find_checkpoint
+from tools.training.samples import draw_samples
 from tools.training.sync_norm import synchronize_norms
 from tools.weights.weights_file import load_pretrained
+
+NOISE = "When training, we now always track global mean"        # Paddle, of every BatchNorm
 
 
 def open_sets(cfg):
@@ -33,8 +38,11 @@ def start_training(cfg, train_set=None, val_set=None, num_steps=None, make_batch
     make_batches: function(first step, end step) -> iterable of batches, instead of the loader.
     resuming: leaves `cfg.pretrained` alone, since `restore` will set every tensor.
     """
+    warnings.filterwarnings("ignore", message=NOISE)
     if train_set is not None:
         cfg = with_classes_of(cfg, train_set, say)
+        if not resuming:
+            check_start(cfg)
     names = train_set.class_names if train_set else list(map(str, range(cfg.num_classes)))
     paddle.seed(cfg.seed)
     model = build_solov2(cfg)
@@ -44,8 +52,11 @@ def start_training(cfg, train_set=None, val_set=None, num_steps=None, make_batch
     batches = make_batches or functools.partial(
         train_loader, train_set, cfg, rank=get_rank(), world_size=get_world_size())
     evaluate = functools.partial(evaluate_model, cfg, val_set) if val_set else None
-    return Trainer(cfg, model, build_optimizer(cfg, model), names,
-                   num_steps or schedule_steps(cfg, len(train_set)), batches, evaluate)
+    trainer = Trainer(cfg, model, build_optimizer(cfg, model), names,
+                      num_steps or schedule_steps(cfg, len(train_set)), batches, evaluate)
+    if val_set and cfg.sample_pictures:
+        trainer.illustrate = functools.partial(draw_samples, cfg, val_set)
+    return trainer
 
 
 def with_classes_of(cfg, dataset, say):
@@ -54,6 +65,20 @@ def with_classes_of(cfg, dataset, say):
         return cfg
     say(f"classes: {dataset.num_classes} from {dataset.path} (the config says {cfg.num_classes})")
     return cfg.replace(num_classes=dataset.num_classes)
+
+
+def check_start(cfg):
+    """UserError where random layers would stay random: a frozen backbone that is not pretrained."""
+    frozen = [name for name, on in (("frozen_stages=0", cfg.frozen_stages > 0),
+                                    ("freeze_norm_statistics=false", cfg.freeze_norm_statistics),
+                                    ("freeze_norm_affine=false", cfg.freeze_norm_affine)) if on]
+    if frozen and not cfg.pretrained:
+        raise UserError(
+            f"config {cfg.name} freezes a part of its backbone, which has no pretrained weights: "
+            f"it would stay random.  Start from published weights (python -m convert --config "
+            f"{cfg.name} --download, then -o pretrained={cfg.weights_path}) or from an ImageNet "
+            "backbone (python -m convert BACKBONE.pdparams, then -o pretrained=FILE), or train all "
+            f"of it: -o {' '.join(frozen)}")
 
 
 def load_start(cfg, model):
