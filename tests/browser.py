@@ -47,9 +47,9 @@ class Page:
             message += byte
         return message
 
-    def open(self, path, address=""):
+    def open(self, path, address="", width=1200):
         """Go to a file and wait until its script says that it is ready."""
-        self.call("Emulation.setDeviceMetricsOverride", width=1200, height=900,
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=900,
                   deviceScaleFactor=1, mobile=False)
         self.call("Page.navigate", url=f"file://{path}{address}")
         deadline = time.monotonic() + PATIENCE

@@ -228,7 +228,7 @@ def test_nothing_found_and_nothing_taught_is_an_ordinary_page(tmp_path):
 
 def test_annotations_teach(tmp_path):
     text, data = random_page(tmp_path, annotations=[truth(square(10, 10, 20))])
-    assert "The 1 objects are those of" in text
+    assert "The objects are those of set.json (1)." in text
     entry = data["lesson"]["objects"][0]
     assert entry["box"] == [16, 16, 48, 48] and entry["levels"] == [True, True, False, False, False]
 

@@ -21,10 +21,9 @@ def shown(text):
     return escape(text if len(text) <= LONGEST_NAME else text[:LONGEST_NAME] + "…")
 
 
-def badge(level, on=True, after=""):
-    """The mark of a level in its color, gray where it is not `on`."""
-    return (f'<span class="badge level{level}{"" if on else " off"}">P{level + PYRAMID}{after}'
-            "</span>")
+def badge(level, after=""):
+    """The mark of a level in its color."""
+    return f'<span class="badge level{level}">P{level + PYRAMID}{after}</span>'
 
 
 def swatch(color):
@@ -126,8 +125,8 @@ def objects(content, words):
         owned = [place(cell, content["levels"])[0] for cell, owner in
                  zip(lesson["pairs"]["cell"], lesson["pairs"]["object"], strict=True)
                  if owner == index]
-        marks = "".join(badge(level, on, f" · {owned.count(level)}" if on else "")
-                        for level, on in enumerate(entry["levels"]))
+        marks = "".join(badge(level, f" · {owned.count(level)}")
+                        for level, on in enumerate(entry["levels"]) if on)
         rows.append([index + 1, swatch(entry["color"]) + shown(content["classes"][entry["class"]]),
                      "", number(entry["scale"], 1), marks])         # "": the script's, a mask
     return table(words["objectHeads"], rows)
