@@ -10,9 +10,10 @@ from tools.explain import sheets
 from tools.explain.trace import decays_of
 from tools.inference.visualize import color_of, draw
 
-THUMB = 64                         # pixels: the longer side of the mask of a cell
-LARGE = 224                        # ... of the best candidates
+THUMB = 2800                       # pixels of the mask of a cell
+LARGE = 224                        # pixels of the longer side of those of the best candidates
 LARGE_MASKS = 60                   # how many of them
+TARGET = 128                       # pixels of the longer side of the mask of an object
 PHOTO = 900                        # pixels of the longer side
 CLASSES_SHOWN = 3                  # classes of a cell
 CHANNELS_SHOWN = 6                 # mask features that weigh most in a mask
@@ -87,7 +88,7 @@ def masks_of_all_cells(found, cfg, decoder):
     """
     counts = [side * side for side in cfg.num_grids]
     first, map_size = np.cumsum([0, *counts]), found.mask_features.shape[1:]
-    thumb = sheets.fit(map_size, THUMB)
+    thumb = sheets.fit_area(map_size, THUMB)
     levels = [(sheets.Sheet(thumb, count), sheets.Sheet(thumb, count)) for count in counts]
     best = best_cells(found)
     large = [sheets.Sheet(sheets.fit(map_size, LARGE), len(best)) for _ in range(2)]
@@ -233,7 +234,7 @@ def lesson_content(lesson):
         return None
     y, x, _ = lesson.centers
     small = lesson.targets["object_masks"]
-    sheet = sheets.Sheet(sheets.fit(small.shape[1:], 2 * THUMB), len(small))
+    sheet = sheets.Sheet(sheets.fit(small.shape[1:], TARGET), len(small))
     for number, mask in enumerate(small):
         sheet.put(number, np.rint(sheets.shrink(np.float32(mask), sheet.size)).astype(np.uint8))
     return {

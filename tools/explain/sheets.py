@@ -40,6 +40,11 @@ def fit(size, longest):
     return tuple(max(1, round(side * scale)) for side in size)
 
 
+def fit_area(size, pixels):
+    """(height, width) of about `pixels` in all, in the same proportions, never enlarged."""
+    return fit(size, max(size) * (pixels / (size[0] * size[1])) ** 0.5)
+
+
 def shrink(values, size):
     """float32 [h, w] -> [size], mean of the pixels."""
     return cv2.resize(values, size[::-1], interpolation=cv2.INTER_AREA)
