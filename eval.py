@@ -10,8 +10,7 @@ from tools.data.splits import open_dataset
 from tools.data.truth import OWN_MEASURES
 from tools.distributed import is_main, start
 from tools.evaluation.coco_eval import EVALUATORS, evaluator_name, precisions, summaries
-from tools.evaluation.evaluate import predict_dataset
-from tools.evaluation.metrics import print_limits, print_metrics
+from tools.evaluation.evaluate import predict_dataset, print_limits, print_metrics
 from tools.evaluation.report import report_facts, write_report
 from tools.evaluation.results import results_columns
 from tools.files import refuse_input, write_json

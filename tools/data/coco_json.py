@@ -4,6 +4,8 @@ The sections, the images and the categories must be in order, since without them
 annotations mean something else; this is found at once, before a run starts.  Annotations that are
 not annotations are left out and counted.
 """
+import contextlib
+import gc
 import gzip
 import json
 from collections import Counter
@@ -36,7 +38,7 @@ def read_coco_columns(path):
     images, categories, annotations, found = [], [], AnnotationColumns(), {}
     numbers = dict.fromkeys(SECTIONS, 0)
     lists = {"images": images, "categories": categories}
-    with Progress(None, f"reading {Path(path).name}", "entrie") as bar:
+    with Progress(None, f"reading {Path(path).name}", "entrie") as bar, without_collector():
         for name, entry in stream_lists(path, SECTIONS, found):
             number = numbers[name]
             numbers[name] += 1
@@ -58,6 +60,19 @@ def read_coco_columns(path):
     resolve(annotations, images, head)
     annotations.chunks.update({name: [value] for name, value in image_columns(images).items()})
     return head, annotations.chunks
+
+
+@contextlib.contextmanager
+def without_collector():
+    """No search for cycles: json has none, and millions of short-lived lists would start it often.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def check_sections(found, path):

@@ -13,6 +13,7 @@ from tools.data.masks import rle_runs
 from tools.data.segmentations import (
     FEWEST,
     code_measures,
+    in_shares,
     part_measures,
     parts_of,
     vanishing,
@@ -46,9 +47,20 @@ class Keys:
         self.numbers = {}
 
     def number(self, key):
-        found = self.numbers.get(key)
-        if found is None:
-            found = self.numbers[key] = len(self.numbers)
+        return self.numbers.setdefault(key, len(self.numbers))
+
+    def of_column(self, ids, odd):
+        """int64 [A], the numbers of int64 ids; odd: {row: another key}."""
+        values, places = np.unique(ids, return_inverse=True)
+        if len(odd):
+            kept = np.ones(len(ids), bool)
+            kept[list(odd)] = False
+            values, inverse = np.unique(ids[kept], return_inverse=True)
+            places = np.zeros(len(ids), np.int64)
+            places[kept] = inverse
+        found = np.array([self.number(value) for value in values.tolist()] or [0])[places]
+        for row, key in odd.items():
+            found[row] = self.number(key)
         return found
 
 
@@ -73,53 +85,54 @@ class AnnotationColumns:
         self.begin()
 
     def begin(self):
-        self.image, self.category, self.own_id = array("i"), array("i"), array("q")
-        self.crowd, self.kind, self.unreadable = array("b"), array("b"), array("b")
-        self.area, self.box, self.numbers = array("d"), array("d"), array("d")
-        self.short, self.num_parts, self.part_length = array("i"), array("i"), array("i")
-        self.code_length, self.code_size, self.codes = array("i"), array("q"), bytearray()
+        """Empty buffers for the next rows."""
+        self.ids = array("q")                          # image, category and own id of each row
+        self.odd_images, self.odd_categories = {}, {}  # {row: key} of those that are no int64
+        self.measures = array("d")                     # area and box of each row
+        self.kinds = array("i")                        # the numbers of `add_kind`
+        self.crowd, self.code_size = array("b"), array("q")
+        self.numbers, self.part_length, self.codes = array("d"), array("i"), bytearray()
+        self.batch_rows = 0
 
     def add(self, number, entry):
-        if type(entry) is not dict:
-            self.malformed.append(number)
-            return
-        image, category = id_key(entry.get("image_id")), id_key(entry.get("category_id"))
-        if image is None or category is None:
-            self.malformed.append(number)
-            return
-        self.image.append(self.images.number(image))
-        self.category.append(self.categories.number(category))
-        self.add_own_id(entry, number)
+        try:
+            self.ids.extend((entry["image_id"], entry["category_id"], entry["id"]))
+        except (TypeError, KeyError, OverflowError):
+            del self.ids[3 * self.batch_rows:]
+            if not self.add_ids(number, entry):
+                self.malformed.append(number)
+                return
+        try:
+            x, y, width, height = entry["bbox"]
+            self.measures.extend((entry["area"], x, y, width, height))
+        except (TypeError, KeyError, ValueError, OverflowError):
+            del self.measures[5 * self.batch_rows:]
+            self.measures.extend(measures_of(entry))
         crowd = entry.get("iscrowd", 0)
         self.crowd.append(1 if crowd == 1 else is_crowd(crowd) if crowd else 0)
-        area, box = entry.get("area"), entry.get("bbox")
-        self.area.append(area if type(area) in (int, float) and -LARGEST < area < LARGEST
-                         else NO_BOX[0])
-        self.add_box(box)
         self.add_segmentation(entry.get("segmentation"))
         self.rows += 1
-        if len(self.image) >= BATCH_ROWS or len(self.numbers) >= BATCH_NUMBERS \
+        self.batch_rows += 1
+        if self.batch_rows >= BATCH_ROWS or len(self.numbers) >= BATCH_NUMBERS \
                 or len(self.codes) >= BATCH_NUMBERS:
             self.finish()
 
-    def add_own_id(self, entry, number):
-        own_id = entry.get("id", self)
-        try:
-            self.own_id.append(own_id)
-        except (TypeError, OverflowError):
-            self.own_id.append(0)
-            self.odd_ids[self.rows] = f"at entry {number}" if own_id is self else own_id
-
-    def add_box(self, box):
-        size = len(self.box)
-        try:
-            if type(box) is list and len(box) == 4:
-                self.box.extend(box)
-        except (TypeError, OverflowError):
-            pass
-        if len(self.box) != size + 4:
-            del self.box[size:]
-            self.box.extend(NO_BOX)
+    def add_ids(self, number, entry):
+        """Ids that are not all int64; whether the entry is an annotation at all."""
+        if type(entry) is not dict:
+            return False
+        image, category = id_key(entry.get("image_id")), id_key(entry.get("category_id"))
+        if image is None or category is None:
+            return False
+        if not is_int64(image):
+            self.odd_images[self.batch_rows], image = image, 0
+        if not is_int64(category):
+            self.odd_categories[self.batch_rows], category = category, 0
+        own_id = entry.get("id", f"at entry {number}")
+        if not is_int64(own_id):
+            self.odd_ids[self.rows], own_id = own_id, 0
+        self.ids.extend((image, category, own_id))
+        return True
 
     def add_segmentation(self, segmentation):
         """The quick way for lists of flat lists of numbers; all else by `add_parts`."""
@@ -138,7 +151,7 @@ class AnnotationColumns:
             self.add_parts(segmentation)
             return
         self.part_length.extend(map(len, segmentation))
-        self.add_kind(POLYGONS, len(segmentation))
+        self.kinds.extend((POLYGONS, len(segmentation), 0, 0, 0))
 
     def add_parts(self, segmentation):
         """Whatever a segmentation may be."""
@@ -158,13 +171,10 @@ class AnnotationColumns:
                       len(parts) - len(good) - parts.count(None))
 
     def add_kind(self, kind, num_parts=0, unreadable=0, short=0, code=b"", size=(0, 0)):
-        self.kind.append(kind)
-        self.num_parts.append(num_parts)
-        self.unreadable.append(min(unreadable, 1))
-        self.short.append(short)
-        self.code_length.append(len(code))
-        self.code_size.extend(size)
-        self.codes += code
+        self.kinds.extend((kind, num_parts, unreadable, short, len(code)))
+        if kind == RLE:
+            self.codes += code
+            self.code_size.extend(size)
 
     def add_codes(self, codes):
         """Run-length codes, nearly always one: their union."""
@@ -188,41 +198,63 @@ class AnnotationColumns:
 
     def finish(self):
         """Judge what came since the last time, and put it to the chunks."""
-        if not len(self.image):
+        if not self.batch_rows:
             return
-        numbers = np.frombuffer(self.numbers, np.float64) if self.numbers else np.zeros(0)
-        lengths = np.array(self.part_length, np.int64)
-        num_parts = np.array(self.num_parts, np.int64)
-        bounds, area, outline, kept = part_measures(numbers, lengths)
-        owner = np.repeat(np.arange(len(num_parts)), num_parts)
-        unreadable = np.array(self.unreadable, bool)
-        unreadable[owner[~kept]] = True
-        numbers, lengths, owner, bounds, area, outline = keep_parts(
-            kept, numbers, lengths, owner, bounds, area, outline)
-        lost = vanishing(numbers, lengths, bounds, area, outline) if len(lengths) else ~kept[:0]
-        numbers, lengths, owner, bounds, _, _ = keep_parts(
-            ~lost, numbers, lengths, owner, bounds, area, outline)
-        left = np.bincount(owner, minlength=len(num_parts))
-        short = np.array(self.short) + num_parts - left
-        kind, codes = np.array(self.kind, np.uint8), np.frombuffer(bytes(self.codes), np.uint8)
-        code_size = np.array(self.code_size, np.int64).reshape(-1, 2)
-        code_length = np.array(self.code_length, np.int64)
-        boxes = np.array(self.box).reshape(-1, 4)
+        ids = np.array(self.ids).reshape(-1, 3)
+        kinds = np.array(self.kinds, np.int64).reshape(-1, 5)
+        kind, code_length = kinds[:, 0].astype(np.uint8), kinds[:, 4]
+        measures = np.array(self.measures).reshape(-1, 5)
+        areas, boxes = measures[:, 0], measures[:, 1:]
+        areas[~(np.abs(areas) < LARGEST)] = np.nan
         boxes[~(np.abs(boxes).max(1) < LARGEST)] = np.nan
+        numbers, lengths, owner, bounds, unreadable = self.kept_parts(kinds)
+        left = np.bincount(owner, minlength=len(kinds))
         reason = reasons(kind, left, unreadable, ~np.isnan(boxes[:, 0]))
-        coded = np.flatnonzero(kind == RLE)
+        coded, codes = np.flatnonzero(kind == RLE), np.frombuffer(bytes(self.codes), np.uint8)
+        code_size = np.zeros((len(kinds), 2), np.int64)
         if len(coded):
+            code_size[coded] = np.array(self.code_size).reshape(-1, 2)
             sound, pixels = code_measures(codes, code_length[coded], code_size[coded])
             reason[coded] = np.where(~sound, DAMAGED, np.where(pixels == 0, EMPTY, NONE))
-        values = (np.array(self.image), np.array(self.category), np.array(self.crowd, bool),
-                  np.array(self.area), boxes, np.array(self.own_id), kind, reason,
-                  (left > 0) & (short > 0) | (left > 0) & unreadable,
-                  row_bounds(bounds, owner, len(kind)), left, lengths, numbers.copy(), code_length,
+        lost = (left > 0) & (unreadable | (kinds[:, 3] + kinds[:, 1] > left))
+        values = (self.images.of_column(ids[:, 0], self.odd_images),
+                  self.categories.of_column(ids[:, 1], self.odd_categories),
+                  np.array(self.crowd, bool), areas, boxes, ids[:, 2], kind, reason, lost,
+                  row_bounds(bounds, owner, len(kind)), left, lengths, numbers, code_length,
                   code_size, codes)
         for (name, dtype), value in zip(COLUMNS.items(), values, strict=True):
-            self.chunks[name].append(value.astype(dtype, copy=False))
-        del numbers                                    # a view of the array that is given up now
+            self.chunks[name].append(np.array(value, dtype))
         self.begin()
+
+    def kept_parts(self, kinds):
+        """(numbers, lengths, owner, bounds of the parts that cover a pixel, unreadable [A])."""
+        numbers = np.array(self.numbers)
+        lengths = np.array(self.part_length, np.int64)
+        owner = np.repeat(np.arange(len(kinds)), kinds[:, 1])
+        bounds, area, outline, finite = part_measures(numbers, lengths)
+        unreadable = kinds[:, 2] > 0
+        unreadable[owner[~finite]] = True
+        parts = keep_parts(finite, numbers, lengths, owner, bounds, area, outline)
+        numbers, lengths, owner, bounds, area, outline = parts
+        if len(lengths):
+            lost = vanishing(numbers, lengths, bounds, area, outline) & ~in_shares(bounds)
+            numbers, lengths, owner, bounds = keep_parts(~lost, numbers, lengths, owner, bounds)
+        return numbers, lengths, owner, bounds, unreadable
+
+
+def measures_of(entry):
+    """(area, *box) of an annotation; NaN for each that is no number, or no box of four."""
+    area, box = entry.get("area"), entry.get("bbox")
+    good_box = type(box) is list and len(box) == 4 and all(map(is_number, box))
+    return (area if is_number(area) else np.nan, *(box if good_box else NO_BOX))
+
+
+def is_number(value):
+    return type(value) in (int, float) and abs(value) < LARGEST
+
+
+def is_int64(value):
+    return type(value) is int and -1 << 63 <= value < 1 << 63
 
 
 def keep_parts(kept, numbers, lengths, *columns):

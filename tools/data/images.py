@@ -1,17 +1,27 @@
 """Reading an image file; whatever is wrong with it becomes a UserError that names the file."""
+import io
 import re
+import warnings
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
 
+from tools.data.image_kinds import decode_other, load_plugin, plugin_kind
+from tools.data.orientation import find_orientation, turned, upright
+from tools.data.slow_reads import watched
 from tools.errors import UserError
+from tools.files import irregular
 
 # A marker within JPEG data: FF and a byte that is neither stuffing nor padding nor a restart.
 JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
 JPEG_END = 0xD9
-EXIF_ORIENTATION = 0x0112
+HEAD = 64                          # bytes that tell the kind of a file
+TIFF_WIDTH, TIFF_HEIGHT = 256, 257
+warnings.filterwarnings("ignore", module="PIL")        # of damaged metadata, which do not matter
+UNREADABLE_HEAD = (OSError, ValueError, SyntaxError, EOFError, KeyError, TypeError, IndexError,
+                   OverflowError, NotImplementedError)           # what Pillow's readers raise
 
 
 def read_image(path, apply_exif=False):
@@ -21,47 +31,65 @@ def read_image(path, apply_exif=False):
     the stored pixels, so data sets leave it off.  Raises UserError where the file is missing,
     empty, truncated or not an image (OpenCV alone fills the rest of a truncated JPEG with grey).
     """
+    return decode_image(read_bytes(path), path, apply_exif)
+
+
+def read_bytes(path):
+    """The bytes of a regular file, not empty; UserError for any other."""
+    kind = irregular(path)
+    if kind:
+        raise UserError(f"image '{path}' cannot be read: it is {kind}, no regular file")
     try:
-        data = Path(path).read_bytes()
+        with watched(path):
+            data = Path(path).read_bytes()
     except FileNotFoundError:
         raise UserError(f"image '{path}' does not exist") from None
-    except OSError as error:
-        raise UserError(f"image '{path}' cannot be read: {error.strerror}") from None
-    return decode_image(data, path, apply_exif)
-
-
-def decode_image(data, path, apply_exif=False):
-    """The bytes of an image file, called `path` in errors -> uint8 [H, W, 3], BGR."""
+    except (OSError, ValueError) as error:             # ValueError: a zero byte in the name
+        raise UserError(f"image '{path}' cannot be read: "
+                        f"{getattr(error, 'strerror', None) or error}") from None
     if not data:
         raise UserError(f"image '{path}' is empty (0 bytes)")
+    return data
+
+
+def decode_image(data, path, apply_exif=False, flags=cv2.IMREAD_COLOR):
+    """`read_image` of the bytes of the file `path`; flags: cv2.IMREAD_COLOR or _GRAYSCALE."""
     if is_truncated(data):
         raise UserError(f"image '{path}' is truncated: it ends after {len(data)} bytes, "
                         "before the end of its data; copy or download it again")
-    flags = cv2.IMREAD_COLOR if apply_exif else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        image = cv2.imdecode(np.frombuffer(upright(data), np.uint8),
+                             flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:                         # such as more pixels than OpenCV allows
         raise UserError(f"image '{path}' cannot be decoded: {error.err}") from None
     if image is None:
-        raise UserError(f"'{path}' is not an image that OpenCV can read, or it is damaged")
-    return image
+        image = decode_other(data, path, lambda: io.BytesIO(data))
+        image = image if flags == cv2.IMREAD_COLOR else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    return turned(image, find_orientation(data)[0]) if apply_exif else image
 
 
 def image_size(path):
     """(height, width) of the stored pixels, from the head of the file; None for no image."""
+    if irregular(path):
+        return None
     try:
-        with Image.open(path) as image:
+        with open(path, "rb") as file:
+            kind = plugin_kind(file.read(HEAD))
+        if kind:
+            load_plugin(kind)
+        with watched(path), Image.open(path) as image:
+            if image.format == "TIFF":                 # Pillow turns its size
+                return int(image.tag_v2[TIFF_HEIGHT]), int(image.tag_v2[TIFF_WIDTH])
             return image.height, image.width
-    except (OSError, Image.DecompressionBombError):
+    except UNREADABLE_HEAD:
         return None
 
 
 def exif_orientation(path):
     """1..8 as EXIF defines it; 1, upright, where the file does not say."""
     try:
-        with Image.open(path) as image:
-            return image.getexif().get(EXIF_ORIENTATION, 1)
-    except (OSError, Image.DecompressionBombError):
+        return find_orientation(Path(path).read_bytes())[0]
+    except OSError:
         return 1
 
 

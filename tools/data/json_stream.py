@@ -57,10 +57,8 @@ def members(text, names, found):
         text.expect(":")
         if name in names and text.token() == "[":
             found[name] = list
-            inside = text.open("[", "]")
-            while inside:
-                yield name, text.value()
-                inside = text.next_item("]")
+            for entry in text.entries():
+                yield name, entry
         else:
             found[name] = type(text.value())
         more = text.next_item("}")
@@ -123,6 +121,25 @@ class Window:
             raise self.error(f"expected ',' or '{end}'")
         self.at += 1
         return token == ","
+
+    def entries(self):
+        """The entries of the list that begins here, quickly where they are objects."""
+        inside = self.open("[", "]")
+        while inside:
+            try:
+                value, end = SCAN(self.text, self.at)
+            except (StopIteration, json.JSONDecodeError):      # a space, or the window's end
+                value = self.value()
+            else:
+                if type(value) is dict:
+                    self.at = end
+                else:
+                    value = self.value()
+            yield value
+            if self.text.startswith(", {", self.at):
+                self.at += 2
+            else:
+                inside = self.next_item("]")
 
     def value(self):
         """The value that begins here, after any space."""

@@ -9,6 +9,7 @@ from tools.data.masks import runs_of_codes
 
 FARTHEST = 1e5                  # pixels; filling a polygon takes memory for every one of them
 FEWEST = 6                      # numbers of a polygon
+UNIT = 1.02                     # coordinates in 0..1, rounded a little beyond
 MAY_VANISH = 0.75               # area per length of outline below which a part may miss all pixels
 
 
@@ -77,6 +78,15 @@ def part_measures(coordinates, lengths):
         area = np.abs(np.add.reduceat(x * next_y - next_x * y, starts)) / 2
         outline = np.add.reduceat(np.hypot(next_x - x, next_y - y), starts)
     return bounds, area, outline, finite
+
+
+def in_shares(bounds):
+    """bool [P]: whether bounds x1 y1 x2 y2 lie in 0..1 and are no corners of the first pixel."""
+    with np.errstate(invalid="ignore"):                # NaN: no bounds
+        inside = (bounds[:, :2].min(1) >= 1 - UNIT) & (bounds[:, 2:].max(1) <= UNIT)
+    near = np.flatnonzero(inside)
+    inside[near] = (bounds[near] % 1 != 0).any(1)
+    return inside
 
 
 def vanishing(coordinates, lengths, bounds, area, outline):

@@ -6,6 +6,7 @@ import numpy as np
 
 from tools.data.coco_json import MALFORMED_IMAGE
 from tools.data.columns import DAMAGED, NONE, REASONS, RLE
+from tools.data.segmentations import in_shares
 from tools.errors import UserError, shown
 
 UNLISTED_IMAGE = "annotations of images that are not listed (skipped)"
@@ -20,7 +21,6 @@ CODE = {reason: number for number, reason in enumerate(PROBLEMS)}
 USED = (NONE, CODE[CLIPPED], CODE[LOST_PART])
 
 BORDER = 1.0                    # pixels that coordinates may lie outside without being counted
-UNIT = 1.02                     # coordinates in 0..1, rounded a little beyond
 NAMES_SHOWN = 3                 # per problem, in a summary
 
 
@@ -76,11 +76,7 @@ def against_the_image(columns, size):
                   | (left < -BORDER) | (top < -BORDER) | (left + box_width > width + BORDER)
                   | (top + box_height > height + BORDER))
         outside = (x2 <= 0) | (y2 <= 0) | (x1 >= width) | (y1 >= height)
-        unit = ((x1 >= 1 - UNIT) & (y1 >= 1 - UNIT) & (x2 <= UNIT) & (y2 <= UNIT)
-                & (np.minimum(height, width) > 2))
-    near = np.flatnonzero(unit)                        # whole numbers: the first pixel is meant
-    unit[near] = (columns["bounds"][near] % 1 != 0).any(1)
-    return beyond, outside, unit
+    return beyond, outside, in_shares(columns["bounds"]) & (size.min(1) > 2)
 
 
 def name_problems(problem, own, columns, sizes, name_of, problems):

@@ -23,7 +23,7 @@ from tools.evaluation.coco_eval import (
     precisions,
     summaries,
 )
-from tools.evaluation.metrics import print_limits, print_metrics
+from tools.evaluation.evaluate import print_limits, print_metrics
 from tools.evaluation.report import common_facts, write_report
 from tools.evaluation.results import results_columns
 from tools.files import refuse_input

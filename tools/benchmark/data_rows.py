@@ -1,0 +1,105 @@
+"""One row of `python -m tools.benchmark data`, in a process of its own: it prints CPU and memory.
+
+    python -m tools.benchmark.data_rows ROW json folder
+"""
+import gc
+import json
+import os
+import resource
+import sys
+import time
+
+MEGABYTE = 1 << 20
+
+
+def status(name):
+    """A line of /proc/self/status in MB: VmHWM, VmRSS."""
+    with open("/proc/self/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) / 1024 for line in file if line.startswith(name))
+
+
+def private():
+    """MB of this process that no other one shares."""
+    with open("/proc/self/smaps_rollup", encoding="ascii") as file:
+        return sum(int(line.split()[1]) for line in file if line.startswith("Private")) / 1024
+
+
+def reset_peak():
+    with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+        file.write("5")
+
+
+def measured(work):
+    """(what `work` returns, {"cpu": seconds, "peak": MB, "resident": MB above the start})."""
+    gc.collect()
+    before = status("VmRSS")
+    reset_peak()
+    started = time.process_time()
+    found = work()
+    return found, {"cpu": time.process_time() - started, "peak": status("VmHWM") - before,
+                   "resident": status("VmRSS") - before}
+
+
+def pycocotools(path, folder):
+    from pycocotools.coco import COCO
+    sys.stdout = open(os.devnull, "w")
+    return measured(lambda: COCO(path))[1]
+
+
+def opened(path, folder):
+    from tools.data.coco import CocoDataset
+    return measured(lambda: CocoDataset(path, folder))
+
+
+def open_dataset(path, folder):
+    return opened(path, folder)[1]
+
+
+def readers(path, folder, count=2):
+    """The most that one of two forked readers keeps for itself after half an epoch each."""
+    dataset, _ = opened(path, folder)
+    pipes = []
+    for reader in range(count):
+        receive, send = os.pipe()
+        if os.fork() == 0:
+            before = private()
+            for index in range(reader, len(dataset), count):
+                dataset.annotations(index)
+                dataset.image_info(index)
+            os.write(send, str(private() - before).encode())
+            time.sleep(0.2)
+            os._exit(0)
+        pipes.append(receive)
+    found = [float(os.read(pipe, 100)) for pipe in pipes]
+    return {"private": max(found)}
+
+
+def evaluation(path, folder, evaluator="auto"):
+    """100 results in each image."""
+    from tools.benchmark.synthetic_coco import synthetic_results
+    from tools.data.coco import CocoDataset
+    from tools.evaluation.coco_eval import precisions
+    dataset = CocoDataset(path, folder, training=False)
+    results = synthetic_results(dataset, 100)
+    return measured(lambda: precisions(dataset, results, ("segm", "bbox"), evaluator))[1]
+
+
+def matching(path, folder):
+    from tools.benchmark.synthetic_coco import synthetic_results
+    from tools.data.coco import CocoDataset
+    from tools.evaluation.mistakes import match
+    dataset = CocoDataset(path, folder, training=False)
+    results = synthetic_results(dataset, 10)
+    return measured(lambda: match(dataset, results))[1]
+
+
+ROWS = {"pycocotools": pycocotools, "open": open_dataset, "readers": readers,
+        "evaluation": evaluation, "matching": matching}
+
+
+if __name__ == "__main__":
+    found = ROWS[sys.argv[1]](*sys.argv[2:])
+    sys.__stdout__.write(json.dumps(found) + "\n")
+    sys.__stdout__.flush()
+    resource.getrusage(resource.RUSAGE_SELF)
+    os._exit(0)                                        # without freeing millions of objects
