@@ -11,11 +11,13 @@ import pytest
 from PIL import Image
 
 from config import get_config
-from model.targets import positive_cells
+from model.targets import mass_centers, positive_cells
 from tools.check_dataset import __main__ as check_dataset
+from tools.check_dataset.extents import ResizePlan, extents
 from tools.check_dataset.fit import fit, propose, propose_grid, propose_ranges
 from tools.check_dataset.survey import COLUMNS, Survey, maybe_turned, survey
 from tools.data.coco import CocoDataset
+from tools.data.masks import mask_to_rle, masks_to_boxes
 from tools.data.shapes import write_split
 from tools.data.transforms import Resize
 
@@ -176,7 +178,7 @@ def test_what_exif_leaves_open(tmp_path, orientation, side, noticed):
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.new("RGB", (side, 20)).save(tmp_path / "image.jpg", exif=exif)
-    assert maybe_turned(tmp_path / "image.jpg", (20, side, 3)) == noticed
+    assert maybe_turned((tmp_path / "image.jpg").read_bytes(), (20, side)) == noticed
 
 
 def test_images_that_are_nearly_black_are_noticed(folder, capsys):
@@ -221,3 +223,63 @@ def test_real_sets(tmp_path, capsys, name, json_name, text):
                                "--output", str(tmp_path)])
     assert code == 0 and text in capsys.readouterr().out
     assert len(list(tmp_path.glob("*.jpg"))) == 3
+
+
+@pytest.mark.parametrize("size, options", [
+    ((37, 61), (64, 96, "cv2", "round")), ((61, 37), (20, 30, "cv2", "round")),
+    ((90, 70), (32, 50, "cv2", "fractional")), ((50, 80), (123, 400, "pil", "round")),
+    ((4, 700), (64, 96, "cv2", "round"))])
+def test_extents_are_those_of_the_resized_masks(size, options):
+    rng = np.random.default_rng(sum(size))
+    masks = np.stack([np.zeros(size, bool), np.ones(size, bool), rng.random(size) < 0.01,
+                      rng.random(size) < 0.5, np.zeros(size, bool)])
+    masks[4, 1:3, 5:9] = True
+    plan = ResizePlan(size, *options)
+    boxes, *centers = extents([mask_to_rle(mask) for mask in masks], size, plan)
+    np.testing.assert_array_equal(boxes, masks_to_boxes(masks))
+    sample = {"image": np.zeros((*size, 3), np.uint8), "masks": masks, "boxes": boxes}
+    resized = Resize(*options)(sample, None)
+    assert resized["masks"].shape[1:] == plan.shape
+    for found, expected in zip(centers, mass_centers(resized["masks"]), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-9)
+    limits = np.float32([*plan.size[::-1]] * 2)
+    np.testing.assert_array_equal(np.clip(boxes * plan.scale, 0, limits), resized["boxes"])
+    assert extents([], size, plan)[0].shape == (0, 4)
+
+
+def test_nothing_to_learn_from_is_exit_code_2(folder, capsys):
+    edit(folder, lambda content: content.update(annotations=[]))
+    assert check(folder, "empty_images=1.0") == 2
+    assert "no object to learn from" in capsys.readouterr().out
+
+
+def test_objects_that_no_level_covers_are_exit_code_2(folder, capsys):
+    assert check(folder, "scale_ranges=((900,901),(901,902),(902,903),(903,904),(904,905))") == 2
+    assert "scale_ranges" in capsys.readouterr().out
+
+
+def test_a_sample_looks_at_few_images(folder, capsys):
+    assert check_dataset.main(["-o", f"train_json={folder}/train.json",
+                               f"train_images={folder}/train", "--sample", "3", "--output",
+                               f"{folder}/out"]) == 0
+    page = capsys.readouterr().out
+    assert "3 of them looked at" in page and len(list((folder / "out").glob("*.jpg"))) <= 3
+
+
+@pytest.mark.parametrize("name, size", [("n" * 250 + ".png", (20, 30)), ("\u56fe" * 80 + ".png",
+                                        (20, 30)), ("wide.png", (3, 66000))])
+def test_long_names_and_sides(tmp_path, capsys, name, size):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((*size, 3), 99, np.uint8))
+    (tmp_path / "a.png").rename(tmp_path / name)
+    annotation = {"id": 1, "image_id": 1, "category_id": 1, "iscrowd": 0,
+                  "segmentation": [[1, 0, 25, 0, 25, 3, 1, 3]]}
+    if max(size) > 1000:
+        annotation["segmentation"] = [[1, 0, 30000, 0, 30000, 3, 1, 3]]
+    (tmp_path / "train.json").write_text(json.dumps({
+        "images": [{"id": 1, "file_name": name, "height": size[0], "width": size[1]}],
+        "annotations": [annotation], "categories": [{"id": 1, "name": "box"}]}))
+    (tmp_path / "train").symlink_to(tmp_path)
+    assert check(tmp_path) == 0
+    written = list((tmp_path / "out").glob("*.jpg"))
+    assert len(written) == (max(size) < 1000)
+    assert ("no picture of wide.png" in capsys.readouterr().out) == (max(size) > 1000)

@@ -2,40 +2,42 @@
 from collections import Counter
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from model.instances import Instances
 from tools.check_dataset.survey import middle_short_side
 from tools.data.classes import listed
 from tools.data.selection import summaries
-from tools.errors import UserError
 from tools.files import write_text
 from tools.inference.visualize import draw
+from tools.inference.writers.image_file import write_image
 
 LOSSES = ("(skipped)", "(not learned)")           # how the names of problems end that lose data
 CLASSES_PER_LINE = 3
 SIZE_STEP = 2 ** 0.5                              # of the histogram's bins
 LINE = 110                                        # characters that a problem and its names share
 BAR = 40                                          # characters of its longest bar
+LONGEST_SIDE = 65500                              # pixels of a JPEG
+LONGEST_NAME = 200                                # bytes of a picture's name
 WORTHWHILE = 0.01                                 # gain of objects that is worth other settings
 
 
-def page(dataset, found, current, proposed, cfg):
-    """The whole report as lines."""
-    lines = [*overview(dataset, found, cfg), "", *classes(dataset, found), "",
+def page(dataset, found, current, proposed, cfg, sampled=None):
+    """The whole report as lines; sampled: how many images were looked at, if not all."""
+    lines = [*overview(dataset, found, cfg, sampled), "", *classes(dataset, found), "",
              *sizes(found, cfg), "", *levels(current), "", *advice(current, proposed), ""]
     return lines + problems(found)
 
 
-def overview(dataset, found, cfg):
+def overview(dataset, found, cfg, sampled):
     objects, images = len(found), len(dataset)
     crowds, fullest = dataset.num_crowds, ""
     if objects:
         per_image = np.bincount(found.image.astype(int))
         name = dataset.image_info(per_image.argmax())["file_name"]
         fullest = f", most {per_image.max()} in {name}"
-    return [f"{dataset.path}, images in {dataset.image_dir}",
+    return [f"{dataset.path}, images in {dataset.image_dir}"
+            + (f", {sampled} of them looked at" if sampled else ""),
             f"{images} images, {objects} objects ({objects / max(images, 1):.1f} per image"
             f"{fullest}), {dataset.num_classes} classes",
             f"{crowds} crowd regions ({percent(crowds, crowds + objects)} of the annotations); "
@@ -53,9 +55,10 @@ def classes(dataset, found):
         else:
             without.append(name)
     rows = range(0, len(entries), CLASSES_PER_LINE)
+    hint = " (drop_unused_classes=true leaves out those that no annotation uses)"
     return ["classes: objects in images",
             *("  " + "   ".join(entries[row:row + CLASSES_PER_LINE]) for row in rows),
-            *([f"  without objects: {listed(without)}"] if without else [])]
+            *([f"  without objects: {listed(without)}{hint}"] if without else [])]
 
 
 def sizes(found, cfg):
@@ -127,15 +130,27 @@ def write_problems(found, path):
 
 
 def write_pictures(dataset, found, count, folder):
-    """Draw the objects of `count` images, evenly chosen among those with objects."""
-    images = np.unique(found.image.astype(int))
+    """Draw the objects of `count` images, evenly chosen among those with objects.
+
+    Returns the names of those with a side that no JPEG holds, which are left out.
+    """
+    images, too_long = np.unique(found.image.astype(int)), []
     places = np.linspace(0, len(images) - 1, min(count, len(images))).round().astype(int)
     for index in images[places].tolist():
+        info = dataset.image_info(index)
+        if max(info["size"]) > LONGEST_SIDE:
+            too_long.append(info["file_name"])
+            continue
         masks, _, class_indices = dataset.objects(index)
         image = dataset.load_image(index)
         objects = Instances(np.ones(len(masks)), class_indices, [(0, 0, mask) for mask in masks],
                             image.shape[:2])
-        path = Path(folder) / f"{index:06d}_{Path(dataset.image_info(index)['file_name']).stem}.jpg"
-        if not cv2.imwrite(str(path), draw(image, objects, dataset.class_names, 0.0,
-                                            with_scores=False)):
-            raise UserError(f"cannot write '{path}'")
+        write_image(Path(folder) / f"{index:06d}_{short_stem(info['file_name'])}.jpg",
+                    draw(image, objects, dataset.class_names, 0.0, with_scores=False))
+    return too_long
+
+
+def short_stem(file_name):
+    """The name of an image without its suffix, short enough for every file system."""
+    stem = Path(file_name.replace("\\", "/")).stem
+    return stem.encode("utf-8", "replace")[:LONGEST_NAME].decode("utf-8", "ignore")

@@ -3,20 +3,21 @@
 I: objects of the data set.  Lengths are pixels after the training resize, to the middle one of the
 short sides.
 """
+import functools
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from itertools import compress
-from pathlib import Path
+from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
-from tqdm import tqdm
 
-from model.targets import mass_centers
+from tools.check_dataset.extents import ResizePlan, extents
 from tools.data.coco import BROKEN
-from tools.data.images import exif_orientation
-from tools.data.masks import masks_to_boxes
-from tools.data.transforms import Resize
+from tools.data.images import read_bytes
+from tools.data.masks import segmentation_to_rle
+from tools.data.orientation import find_orientation
 from tools.errors import UserError
+from tools.progress import progress
 from tools.runtime import available_cores
 
 INVISIBLE = "objects that cover no pixel (skipped)"
@@ -24,10 +25,14 @@ VANISHED = "objects that lose their last pixel in the training resize (not learn
 SAME_OBJECT = "objects that occur twice in their image (used)"
 SAME_FILE = "files listed as several images (used)"
 SAME_BYTES = "files that are copies of each other (used)"
-MAYBE_TURNED = "images that EXIF turns, and the json size does not say whether it does (as stored)"
+MAYBE_TURNED = ("images whose EXIF orientation turns them, and the size does not tell whether "
+                "the annotations are of the turned one (read as stored)")
 DARK = "images without a pixel above 31 of 255, such as 12 bits stored as 16 (used)"
 DARKEST = 32
+DARK_GREY = 4                      # grey levels of a pure blue of DARKEST
 LARGE = "images whose masks take over 1 GB of memory when they are read (used)"
+LARGE_BYTES = 1 << 30
+AHEAD = 64                         # images whose looks may wait for the one before
 COLUMNS = ("image", "class_index", "width", "height", "center_y", "center_x", "area",
            "padded_height", "padded_width")
 
@@ -46,64 +51,93 @@ class Survey:
         return len(self.sizes)
 
 
+@dataclass
+class Look:
+    """What was seen of one image."""
+
+    objects: np.ndarray            # float64 [I', columns]
+    noticed: list = field(default_factory=list)        # [(reason, name)]
+    digest: bytes = b""            # of the file; empty where it cannot be used
+
+
 def middle_short_side(cfg):
     return sorted(cfg.train_short_sides)[len(cfg.train_short_sides) // 2]
 
 
-def survey(dataset, cfg):
-    """The Survey of all images of a CocoDataset, read by a thread per core."""
-    resize = Resize(middle_short_side(cfg), cfg.train_max_side, cfg.resize_library,
-                    cfg.resized_size_rule)
+def survey(dataset, cfg, sample=None):
+    """The Survey of the images of a CocoDataset, read by a thread per core.
+
+    sample: so many images, evenly spread, instead of all.
+    """
+    plan = functools.lru_cache(maxsize=1024)(lambda size: ResizePlan(
+        size, middle_short_side(cfg), cfg.train_max_side, cfg.resize_library,
+        cfg.resized_size_rule))
+    chosen = np.arange(len(dataset))
+    if sample is not None and sample < len(dataset):
+        chosen = np.linspace(0, len(dataset) - 1, sample).round().astype(int)
     problems = {reason: list(names) for reason, names in dataset.problems.items()}
     tables, copies = [np.zeros((0, len(COLUMNS)))], {}
-    with ThreadPoolExecutor(available_cores()) as pool:
-        looks = pool.map(lambda index: look(dataset, index, resize, cfg.size_divisor),
-                         range(len(dataset)))
-        for index, (table, noticed, digest) in enumerate(tqdm(
-                looks, total=len(dataset), desc="read", unit="image", disable=None, leave=False)):
-            tables.append(table)
-            for reason, name in noticed:
-                problems.setdefault(reason, []).append(name)
-            if digest:
-                copies.setdefault(digest, []).append(dataset.image_info(index)["file_name"])
-    for names in copies.values():
-        if len(names) > 1:
-            reason = SAME_BYTES if len(set(names)) > 1 else SAME_FILE
-            problems.setdefault(reason, []).append(" = ".join(sorted(set(names))))
+    for index, seen in looks(dataset, chosen.tolist(), plan, cfg.size_divisor):
+        tables.append(seen.objects)
+        for reason, name in seen.noticed:
+            problems.setdefault(reason, []).append(name)
+        if seen.digest:
+            copies.setdefault(seen.digest, []).append(index)
+    for indices in copies.values():
+        if len(indices) > 1:
+            names = {dataset.image_info(index)["file_name"] for index in indices}
+            reason = SAME_BYTES if len(names) > 1 else SAME_FILE
+            problems.setdefault(reason, []).append(" = ".join(sorted(names)))
     return Survey(np.concatenate(tables), problems)
 
 
-def look(dataset, index, resize, divisor):
-    """(rows of the table, [(reason, name)], digest of the file or None) of one image."""
+def looks(dataset, indices, plan, divisor):
+    """Yield (index, Look) in order; few images at a time wait, so that memory is bounded."""
+    waiting = []
+    with ThreadPoolExecutor(available_cores()) as pool:
+        for index in progress(indices, label="read", unit="image"):
+            waiting.append((index, pool.submit(look, dataset, index, plan, divisor)))
+            if len(waiting) > AHEAD:
+                first, seen = waiting.pop(0)
+                yield first, seen.result()
+        for index, seen in waiting:
+            yield index, seen.result()
+
+
+def look(dataset, index, plan, divisor):
+    """The Look of one image."""
     info = dataset.image_info(index)
     try:
-        image = dataset.load_image(index)
+        data = read_bytes(info["path"])
+        grey = dataset.decode(index, data, cv2.IMREAD_GRAYSCALE)
+        dark = grey.max() < DARK_GREY or (
+            grey.max() < DARKEST and dataset.decode(index, data).max() < DARKEST)
     except UserError as error:
-        return np.zeros((0, len(COLUMNS))), [(BROKEN, str(error))], None
-    masks = dataset.masks(index)
-    visible = masks.any((1, 2))
-    resized = resize({"image": image, "masks": masks[visible],
-                      "boxes": masks_to_boxes(masks[visible])}, None)
-    table = np.zeros((visible.sum(), len(COLUMNS)))
+        return Look(np.zeros((0, len(COLUMNS))), [(BROKEN, str(error))])
+    size, shape = info["size"], grey.shape
+    del grey                                           # the masks come now
     annotations = dataset.annotations(index)
+    rles = [segmentation_to_rle(segmentation, size) for _, _, segmentation in annotations]
+    resize = plan(size)
+    boxes, center_y, center_x, areas = extents(rles, size, resize)
+    visible = boxes.any(1)
+    resized = np.clip(boxes * resize.scale, 0, np.float32([*resize.size[::-1]] * 2))
+    table = np.zeros((len(boxes), len(COLUMNS)))
     table[:, 0] = index
-    table[:, 1] = [class_index for _, class_index, _ in compress(annotations, visible)]
-    table[:, 2:4] = resized["boxes"][:, 2:] - resized["boxes"][:, :2]
-    if visible.any():
-        table[:, 4:7] = np.stack(mass_centers(resized["masks"]), 1)
-    table[:, 7:9] = [-(-side // divisor) * divisor for side in resized["image"].shape[:2]]
-    learnable = visible.copy()
-    learnable[visible] = table[:, 6] > 0
-    noticed = object_problems(info["file_name"], annotations, visible, learnable)
+    table[:, 1] = [class_index for _, class_index, _ in annotations]
+    table[:, 2:4] = resized[:, 2:] - resized[:, :2]
+    table[:, 4:7] = np.stack([center_y, center_x, areas], 1)
+    table[:, 7:9] = [-(-side // divisor) * divisor for side in resize.shape]
+    noticed = object_problems(info["file_name"], annotations, visible, areas > 0)
     noticed += [(reason, info["file_name"]) for reason, found in (
-        (MAYBE_TURNED, maybe_turned(info["path"], image.shape)), (DARK, image.max() < DARKEST),
-        (LARGE, masks.nbytes > 1 << 30)) if found]
-    return table, noticed, hashlib.sha1(Path(info["path"]).read_bytes()).digest()
+        (MAYBE_TURNED, maybe_turned(data, shape)), (DARK, dark),
+        (LARGE, len(boxes) * size[0] * size[1] > LARGE_BYTES)) if found]
+    return Look(table[visible], noticed, hashlib.sha1(data).digest())
 
 
-def maybe_turned(path, shape):
-    """Whether EXIF turns an image in a way that its size does not show."""
-    orientation = exif_orientation(path)
+def maybe_turned(data, shape):
+    """Whether EXIF turns an image, given as bytes, in a way that its size does not show."""
+    orientation, _, _ = find_orientation(data)
     return orientation in (2, 3, 4) or orientation > 4 and shape[0] == shape[1]
 
 

@@ -7,13 +7,15 @@ import json
 import logging
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from tools.data.classes import choose_classes
 from tools.data.columns import RLE
 from tools.data.image_files import OTHER_NAME, find_files
-from tools.data.images import image_size, read_image
+from tools.data.images import decode_image, image_size, read_bytes
 from tools.data.masks import masks_to_boxes, segmentation_to_mask
+from tools.data.orientation import find_orientation, turned
 from tools.data.packed import open_coco
 from tools.data.selection import (
     NOTHING_USABLE,
@@ -105,13 +107,17 @@ class CocoDataset:
         The json's size tells what its annotator saw: the stored pixels, or, where only that fits,
         the image turned by its EXIF orientation.  Any other size is a UserError.
         """
-        info = self.image_info(index)
         if self.image_dir is None:
             raise UserError("no image folder was given")
-        image = read_image(info["path"])
+        return self.decode(index, read_bytes(self.image_info(index)["path"]))
+
+    def decode(self, index, data, flags=cv2.IMREAD_COLOR):
+        """`load_image` of the bytes of its file; [H, W] with cv2.IMREAD_GRAYSCALE."""
+        info = self.image_info(index)
+        image = decode_image(data, info["path"], flags=flags)
         stored_size = image.shape[:2]
         if stored_size != info["size"] and stored_size[::-1] == info["size"]:
-            image = read_image(info["path"], apply_exif=True)
+            image = turned(image, find_orientation(data)[0])
         if image.shape[:2] != info["size"]:
             raise UserError(f"image '{info['path']}' is {stored_size} pixels (height, width), but "
                             f"'{self.path}' says {info['size']}; its annotations do not fit")
