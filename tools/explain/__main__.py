@@ -20,7 +20,7 @@ from tools.explain.content import page_content
 from tools.explain.page import LANGUAGES, page_text
 from tools.explain.teaching import annotated_photo, teach
 from tools.explain.trace import trace
-from tools.files import write_text
+from tools.files import note_input, refuse_input, write_text
 from tools.inference.predictor import Predictor
 from tools.runtime import resolve_device
 
@@ -111,6 +111,8 @@ def explain(args):
 
 def main(argv=None):
     args = parse_args(argv)
+    note_input(args.photo, "the photograph")
+    refuse_input(args.output)
     text, found, facts = explain(args)
     write_text(args.output, text)
     print(f"{args.output}: {len(text.encode()) / 1e6:.2f} MB in {facts['seconds']:.1f} s, "

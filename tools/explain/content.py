@@ -10,16 +10,16 @@ from tools.explain import sheets
 from tools.explain.trace import decays_of
 from tools.inference.visualize import color_of, draw
 
-THUMB = 2800                       # pixels of the mask of a cell
-LARGE = 224                        # pixels of the longer side of those of the best candidates
-LARGE_MASKS = 60                   # how many of them
+THUMB = 2400                       # pixels of the mask of a cell
+LARGE = 192                        # pixels of the longer side of those of the best candidates
+LARGE_MASKS = 48                   # how many of them
 TARGET = 128                       # pixels of the longer side of the mask of an object
 PHOTO = 900                        # pixels of the longer side
 CLASSES_SHOWN = 3                  # classes of a cell
 CHANNELS_SHOWN = 6                 # mask features that weigh most in a mask
 MAPS_SHOWN = 8                     # channels of a level of the pyramid
 NEIGHBOURS = ((0, 1), (1, 0), (1, 1))      # that points NMS looks at: rows up, columns left
-CANDIDATES = 600                   # at least so many are listed, and all that enter Matrix NMS
+CANDIDATES = 300                   # at least so many are listed, and all that enter Matrix NMS
 SETTINGS = ("score_threshold", "mask_threshold", "max_candidates", "nms_kernel", "nms_sigma",
             "update_threshold", "max_per_image", "draw_threshold", "center_region",
             "mask_loss_weight", "focal_alpha", "focal_gamma")
@@ -36,8 +36,8 @@ def page_content(found, lesson, predictor):
         "classes": list(predictor.class_names),
         "sizes": {"original": found.image.shape[:2], "resized": found.resized.shape[1:],
                   "padded": found.padded.shape[1:], "map": found.mask_features.shape[1:]},
-        "photo": sheets.jpeg_uri(shown_input(found.padded, cfg), 88),
-        "result": sheets.jpeg_uri(result_picture(found, predictor), 88),
+        "photo": sheets.jpeg_uri(shown_input(found.padded, cfg), 85),
+        "result": sheets.jpeg_uri(result_picture(found, predictor), 85),
         "pyramid": pyramid(found), "levels": level_content(found, cfg, masks),
         "large": masks["large"],
         "features": {**sheets.map_sheet(found.mask_features, 96, cv2.COLORMAP_MAGMA),
@@ -60,14 +60,14 @@ def shown_input(padded, cfg):
     """
     image = padded.transpose(1, 2, 0) * np.float32(cfg.pixel_std) + np.float32(cfg.pixel_mean)
     image = np.clip(np.rint(image), 0, 255).astype(np.uint8)
-    return image[..., ::-1] if cfg.channel_order == "rgb" else image
+    return sheets.shrink(image[..., ::-1] if cfg.channel_order == "rgb" else image,
+                         sheets.fit(image.shape[:2], PHOTO))
 
 
 def result_picture(found, predictor):
     picture = draw(found.image, found.instances, predictor.class_names,
                    predictor.cfg.draw_threshold)
-    size = sheets.fit(picture.shape[:2], PHOTO)
-    return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
+    return sheets.shrink(picture, sheets.fit(picture.shape[:2], PHOTO))
 
 
 def pyramid(found):

@@ -46,8 +46,8 @@ def fit_area(size, pixels):
 
 
 def shrink(values, size):
-    """float32 [h, w] -> [size], mean of the pixels."""
-    return cv2.resize(values, size[::-1], interpolation=cv2.INTER_AREA)
+    """An image or map at a smaller size: means of its pixels."""
+    return cv2.resize(np.ascontiguousarray(values), size[::-1], interpolation=cv2.INTER_AREA)
 
 
 class Sheet:
