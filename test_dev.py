@@ -8,14 +8,16 @@ import sys
 from tools.cli import add_prediction_arguments, build_parser, load_config, run
 from tools.data.splits import open_dataset
 from tools.distributed import is_main, start
-from tools.evaluation.evaluate import predict_dataset
+from tools.evaluation.evaluate import predict_to_disk
+from tools.evaluation.result_store import ResultStore, facts_of
 from tools.evaluation.server_files import write_test_results
 from tools.inference.predictor import Predictor
 
 
 def parse_args(argv=None):
     parser = build_parser("Segment the images of an image_info json (no annotations needed) and "
-                          "write the results as the COCO server wants them, masks and boxes.")
+                          "write the results as the COCO server wants them, masks and boxes. "
+                          "What was done when a run was stopped is continued.")
     add_prediction_arguments(parser)
     parser.add_argument("--output", default="results", metavar="FOLDER",
                         help="for segm.json and bbox.json (default: %(default)s)")
@@ -34,11 +36,13 @@ def main(argv=None):
     print(f"engine: {predictor.engine_choice}")
     print(f"config {cfg.name}, weights {predictor.weights}, images of {cfg.test_json}")
     dataset = open_dataset(cfg, "test", class_names=predictor.class_names)
-    results, skipped = predict_dataset(predictor, dataset, args.batch_size)
+    store = ResultStore(args.output, facts_of(cfg, predictor, dataset))
+    skipped = predict_to_disk(predictor, dataset, store, args.batch_size)
     if not is_main():              # a failure here would stop rank 0 while it writes
         return 0
-    for path in write_test_results(args.output, results, cfg.test_json, args.algorithm):
-        print(f"{path}: {len(results)} instances in {len(dataset) - len(skipped)} images")
+    for path in write_test_results(args.output, store.results, cfg.test_json, args.algorithm):
+        print(f"{path}: the results of {len(store.finished)} images")
+    store.remove()
     for message in skipped:
         print(f"skipped: {message}", file=sys.stderr)
     if skipped:

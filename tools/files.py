@@ -1,5 +1,6 @@
 """Files that are written whole or not at all, and never over a file that was read as an input."""
 import contextlib
+import hashlib
 import json
 import os
 import stat
@@ -11,6 +12,7 @@ from tools.errors import UserError, shown
 KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"),
          (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"))
 UNFINISHED = set()                 # paths of temporary files that are being written
+READ_AT_ONCE = 1 << 22
 INPUTS = {}                        # (device, inode) -> what this process reads as an input
 
 
@@ -91,6 +93,18 @@ def remove_leftovers(folder):
     """Remove what killed writers left in a folder, in which nobody else may be writing now."""
     for path in Path(folder).glob(".*.tmp"):
         path.unlink(missing_ok=True)
+
+
+def key_of_file(path):
+    """A hash of a file's bytes, hexadecimal; UserError where it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while data := file.read(READ_AT_ONCE):
+                digest.update(data)
+    except OSError as error:
+        raise UserError(f"'{path}' cannot be read: {error.strerror}") from None
+    return digest.hexdigest()
 
 
 def write_text(path, text):

@@ -17,7 +17,7 @@ import numpy as np
 
 from tools.data import coco_json, columns, json_stream, masks, segmentations
 from tools.errors import UserError
-from tools.files import atomic_file, irregular, note_input
+from tools.files import atomic_file, irregular, key_of_file, note_input
 
 try:
     import fcntl
@@ -27,7 +27,6 @@ except ImportError:                    # Windows: two processes may then both re
 SMALLEST = 8 << 20                 # bytes of a json that is worth a packed file
 MAGIC = b"SOLOv2 packed annotations 1\n\0\0\0\0"
 ALIGNMENT = 64
-READ_AT_ONCE = 1 << 22
 DTYPES = {**columns.COLUMNS, **columns.IMAGE_COLUMNS}
 CODE = (coco_json, columns, json_stream, masks, segmentations)     # what decides on the columns
 
@@ -84,12 +83,9 @@ def one_at_a_time(path):
 
 def key_of(path):
     """A hash of a file's bytes and of the code that reads it, hexadecimal."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(key_of_file(path).encode())
     for module in CODE:
         digest.update(Path(module.__file__).read_bytes())
-    with open(path, "rb") as file:
-        while data := file.read(READ_AT_ONCE):
-            digest.update(data)
     return digest.hexdigest()
 
 

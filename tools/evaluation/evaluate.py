@@ -4,13 +4,12 @@ import logging
 import sys
 import time
 
-from tqdm import tqdm
-
 from tools.distributed import all_gather, get_rank, get_world_size, is_main, together
 from tools.evaluation.coco_eval import crowded_images, evaluate, shown
 from tools.inference.pipeline import Pipeline
 from tools.inference.predictor import Predictor
 from tools.inference.writers.coco import coco_results
+from tools.progress import progress
 
 logger = logging.getLogger(__name__)
 
@@ -26,29 +25,43 @@ def predict_dataset(predictor, dataset, batch_size=1):
     Of several processes each predicts its share of the images, and gets the results of all.
     batch_size: images of one padded size that the network sees at once; the results are the same.
     """
-    results, unreadable, started = {}, [], time.perf_counter()
+    results = {}
 
     def keep(index, image, instances):
         image_id = dataset.image_info(index)["image_id"]
         results[index] = coco_results(instances, image_id, dataset.category_ids)
 
-    share = list(range(get_rank(), len(dataset), get_world_size()))
+    unreadable = predict_images(predictor, dataset, range(len(dataset)), keep, batch_size)
+    own = [result for index in sorted(results) for result in results[index]]
+    return list(itertools.chain.from_iterable(all_gather(own))), unreadable
+
+
+def predict_to_disk(predictor, dataset, store, batch_size=1):
+    """Predict the images of a CocoDataset that a ResultStore lacks; a sentence about each
+    unreadable one."""
+    left = [index for index in range(len(dataset)) if index not in store.finished]
+    if len(left) < len(dataset) and is_main():
+        print(f"continued: {len(dataset) - len(left)} of {len(dataset)} images are done")
+    return predict_images(predictor, dataset, left, store.sink(dataset), batch_size)
+
+
+def predict_images(predictor, dataset, indices, sink, batch_size):
+    """This process's share of the images through a Pipeline; the unreadable ones of all."""
+    started, unreadable = time.perf_counter(), []
+    mine = [index for index in indices if index % get_world_size() == get_rank()]
     if batch_size > 1:                                 # so that few batches stay incomplete
-        share.sort(key=lambda index: dataset.image_info(index)["size"])
-    pipeline = Pipeline(predictor, keep, dataset.load_image, batch_size)
-    jobs = pipeline([(index, index) for index in share])
+        mine.sort(key=lambda index: dataset.image_info(index)["size"])
+    pipeline = Pipeline(predictor, sink, dataset.load_image, batch_size)
     with together(long=True):
-        for job in tqdm(jobs, total=len(share), desc="predict", unit="image", disable=None,
-                        leave=False):
+        for job in progress(pipeline([(index, index) for index in mine]), len(mine), "predict",
+                            "image"):
             if job.error:
                 unreadable.append(job.error)
-    own = [result for index in sorted(results) for result in results[index]]
-    results, unreadable = (list(itertools.chain.from_iterable(all_gather(values)))
-                           for values in (own, unreadable))
+    unreadable = list(itertools.chain.from_iterable(all_gather(unreadable)))
     seconds = time.perf_counter() - started
-    print(f"predicted {len(dataset)} images in {seconds:.1f} s "
-          f"({len(dataset) / seconds:.2f} images/s), {len(results)} instances", file=sys.stderr)
-    return results, unreadable
+    print(f"predicted {len(indices)} images in {seconds:.1f} s "
+          f"({len(indices) / seconds:.2f} images/s)", file=sys.stderr)
+    return unreadable
 
 
 def evaluate_model(cfg, dataset, model):

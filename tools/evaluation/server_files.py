@@ -2,12 +2,15 @@
 import zipfile
 from pathlib import Path
 
-from tools.files import atomic_file, write_json
+from tools.evaluation.result_store import write_list
+from tools.files import atomic_file
 
 
 def write_test_results(folder, results, test_json, algorithm=None):
     """Write `folder`/segm.json and bbox.json, the COCO results without boxes and without masks.
 
+    results: function() -> iterable of result dicts, called for each file, so that they need not be
+    in memory; or a list of them.
     algorithm: name under which the COCO server is to list them; adds segm/detections_<set>_
     <algorithm>_results.zip and the same of bbox, each around a json of its name, where <set> is
     that of `test_json` (test-dev2017 of image_info_test-dev2017.json).  Returns all paths.
@@ -16,8 +19,8 @@ def write_test_results(folder, results, test_json, algorithm=None):
     paths = []
     for kind, left_out in (("segm", "bbox"), ("bbox", "segmentation")):
         paths.append(Path(folder) / f"{kind}.json")
-        write_json(paths[-1], [{key: value for key, value in result.items() if key != left_out}
-                               for result in results])
+        write_list(paths[-1], ({key: value for key, value in result.items() if key != left_out}
+                               for result in (results() if callable(results) else results)))
         if algorithm:
             name = f"detections_{test_set}_{algorithm}_results"
             paths.append(Path(folder) / kind / f"{name}.zip")
