@@ -62,7 +62,9 @@ def main(argv=None):
     reader.read(source, collection)
     written = write(collection, args.output, args.transfer)
     if not any(sum(one.counts.values()) for one in written):
+        crowds = sum(thing.crowd for picture in collection.pictures for thing in picture.things)
         raise UserError("there is no object with an outline or a mask to learn from"
+                        + f", only {crowds} crowd regions" * (crowds > 0)
                         + "".join(f"; {line}" for line in problem_lines(collection.left_out)))
     report(written, collection, Path(args.output))
     return LEFT_OUT if collection.left_out else 0

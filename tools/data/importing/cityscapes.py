@@ -32,6 +32,8 @@ MASKS, POLYGONS = "_instanceids.png", "_polygons.json"
 HIDDEN = "objects that later ones partly cover (their visible part as a mask)"
 COVERED = "objects that later ones cover completely"
 STUFF_REGIONS = "regions of classes without single objects (road, sky and so on)"
+COLOR = re.compile(r"^\s*\d+\s+\d+\s+\d+\s")
+BACKGROUND = ("background", "unlabeled")
 COARSE = re.compile(r"_(gtFine|gtCoarse)$")
 
 
@@ -57,8 +59,10 @@ def read(source, collection):
 def label_colors(source):
     """{class number: name} of label_colors.txt, which CVAT and datumaro write; else Cityscapes'."""
     for name in source.ending("label_colors.txt"):
-        rows = [line.split(None, 3) for line in source.text(name).splitlines() if line.strip()]
-        return {index: row[3].strip() for index, row in enumerate(rows) if len(row) == 4}
+        rows = [COLOR.sub("", line).strip() for line in source.text(name).splitlines()]
+        rows = [row for row in rows if row and not row.startswith("#")]
+        rows = rows if "background" in rows or "unlabeled" in rows else ["background", *rows]
+        return {number: row for number, row in enumerate(rows) if row not in BACKGROUND}
     return THINGS
 
 
@@ -87,7 +91,7 @@ def read_masks(name, key, names, collection):
         return
     for value in values_in(values):
         number = value // 1000 if value >= 1000 else value
-        if number not in names or (names is not THINGS and value < 1000):
+        if number not in names:
             collection.note(STUFF_REGIONS, f"{name}: {value}")
         else:
             collection.add_mask(picture, names[number], values == value, crowd=value < 1000)

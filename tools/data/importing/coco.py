@@ -8,6 +8,7 @@ from tools.data.importing.collection import (
     DAMAGED_FILE,
     NO_CLASS,
     SEVERAL_PLACES,
+    text_label,
     whole_size,
 )
 from tools.data.importing.source import split_of_file
@@ -62,17 +63,22 @@ def is_entry(entry):
     return isinstance(entry, dict)
 
 
+def named(categories):
+    """The categories with an id and a name, both plain values."""
+    return [entry for entry in filter(is_entry, categories)
+            if isinstance(entry.get("id"), (int, str)) and text_label(entry.get("name"))]
+
+
 def category_keys(lists, collection):
     """{category id: label}: the id itself, or the name where files disagree about ids."""
     by_id, clash = {}, False
-    for category in (entry for entries in lists for entry in filter(is_entry, entries)):
+    for category in (entry for entries in lists for entry in named(entries)):
         known = by_id.setdefault(category.get("id"), category)
         clash = clash or known.get("name") != category.get("name")
     collection.sort_classes = False
     if clash:
-        names = [str(category.get("name")) for entries in lists
-                 for category in filter(is_entry, entries)]
-        collection.declare(names)
+        collection.declare(text_label(category["name"]) for entries in lists
+                           for category in named(entries))
         return None
     for number, category in by_id.items():
         collection.classes[number] = dict(category)
@@ -117,7 +123,7 @@ def label_of(category, keys, file, collection):
     """The key of Collection.classes for a category id, None for an unknown one."""
     if keys is not None:
         return keys.get(str(category))
-    for entry in filter(is_entry, collection.source.json(file)["categories"]):
-        if str(entry.get("id")) == str(category):
-            return str(entry.get("name"))
+    for entry in named(collection.source.json(file)["categories"]):
+        if str(entry["id"]) == str(category):
+            return text_label(entry["name"])
     return None

@@ -198,6 +198,16 @@ class Collection:
         return repeated
 
 
+def as_dict(value):
+    """The value if it is a dict, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value):
+    """The value if it is a list, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
 def whole_size(height, width):
     """(height, width) as ints, None unless both are positive whole numbers."""
     try:

@@ -182,7 +182,11 @@ def visible_shapes(track, collection):
         if last - first > 1 and not moves_straight(shape, following):
             collection.note(HELD, f"track {track.get('id')}, frames {first + 1} to {last - 1}")
         for frame in range(first + 1, min(last, first + 100_000)):
-            yield frame, shape.tag, between(shape, following, (frame - first) / (last - first))
+            try:
+                values = between(shape, following, (frame - first) / (last - first))
+            except ValueError:                         # damaged numbers, which are named then
+                values = shape.attrib
+            yield frame, shape.tag, values
 
 
 def moves_straight(shape, following):

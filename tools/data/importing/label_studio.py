@@ -11,6 +11,7 @@ from tools.data.importing.collection import (
     NO_OUTLINE,
     NOT_AREAS,
     RECTANGLES,
+    as_list,
     text_label,
     whole_size,
 )
@@ -72,7 +73,7 @@ def finished_results(task, where, collection):
     if annotations is None:
         return [flat_region(value, key) for key, values in task.items() if isinstance(values, list)
                 for value in values if is_region(value)]
-    done = [entry for entry in annotations if isinstance(entry, dict)
+    done = [entry for entry in as_list(annotations) if isinstance(entry, dict)
             and not entry.get("was_cancelled") and isinstance(entry.get("result"), list)]
     if not done:
         return collection.leave_out(NOT_ANNOTATED, where)
@@ -107,7 +108,7 @@ def grouped(results):
     groups = {}
     for position, entry in enumerate(results):
         if isinstance(entry.get("value"), dict):
-            groups.setdefault(entry.get("id", position), []).append(entry)
+            groups.setdefault(str(entry.get("id", position)), []).append(entry)
     return list(groups.values())
 
 
@@ -120,7 +121,7 @@ def read_region(entries, picture, collection, where):
             collection.leave_out(NOT_AREAS, f"{where}: {shown(', '.join(kinds))}")
         return
     labels = [label for name, entry in kinds.items() if name.endswith("labels")
-              for label in entry.get(name) or entry.get("labels") or []]
+              for label in as_list(entry.get(name) or entry.get("labels"))]
     if not labels or not text_label(labels[0]):
         collection.leave_out(NO_CLASS, where)
         return

@@ -129,7 +129,7 @@ def read_shape(shape, picture, collection, where):
         return collection.leave_out(NOT_AREAS, f"{where} ({shown(kind)})")
     try:
         return mask_of(shape, picture.size)
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
         return collection.leave_out(DAMAGED, f"{where}: {shown(str(error))}")
 
 

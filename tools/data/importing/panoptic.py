@@ -5,13 +5,14 @@ Segments of "things" (isthing 1) are objects; "stuff" such as sky has no single 
 import numpy as np
 
 from tools.data.importing.bitmaps import png_values
-from tools.data.importing.coco import add_image, category_keys, is_coco, is_entry
-from tools.data.importing.collection import DAMAGED, DAMAGED_FILE, NO_CLASS
+from tools.data.importing.coco import add_image, category_keys, is_coco, is_entry, named
+from tools.data.importing.collection import DAMAGED, DAMAGED_FILE, NO_CLASS, as_list, text_label
 from tools.data.importing.source import common_tail
 from tools.errors import shown
 
 NAME = "panoptic"
 STUFF = "segments of stuff, which has no single objects"
+NO_THINGS = "files in which no category is a thing (all are taken as things)"
 ABSENT = "segments that are not in their PNG"
 
 
@@ -30,15 +31,26 @@ def recognise(source):
 def read(source, collection):
     contents = [(name, content) for name in source.ending(".json")
                 if is_panoptic(content := collection.json(name))]
-    things = [[entry for entry in filter(is_entry, content["categories"])
+    for name, content in contents:
+        make_things(name, content, collection)
+    things = [[entry for entry in named(content["categories"])
                if entry.get("isthing", 1)] for _, content in contents]
     keys = category_keys(things, collection)
     for (name, content), own in zip(contents, things, strict=True):
-        labels = {str(entry.get("id")): keys[str(entry.get("id"))] if keys else entry.get("name")
+        labels = {str(entry["id"]): keys[str(entry["id"])] if keys else text_label(entry["name"])
                   for entry in own}
         stuff = {str(entry.get("id")) for entry in filter(is_entry, content["categories"])
                  if not entry.get("isthing", 1)}
         read_file(name, content, (labels, stuff), collection)
+
+
+def make_things(name, content, collection):
+    """Some tools write isthing 0 for everything: then everything is taken."""
+    categories = list(filter(is_entry, content["categories"]))
+    if not any(entry.get("isthing", 1) for entry in categories):
+        collection.note(NO_THINGS, name)
+        for entry in categories:
+            entry["isthing"] = 1
 
 
 def read_file(name, content, meaning, collection):
@@ -58,7 +70,7 @@ def read_file(name, content, meaning, collection):
         except (KeyError, ValueError) as error:
             collection.leave_out(DAMAGED, f"{where}: its PNG {shown(str(error))}")
             continue
-        for segment in filter(is_entry, annotation.get("segments_info") or []):
+        for segment in filter(is_entry, as_list(annotation.get("segments_info"))):
             add_segment(segment, ids, meaning, picture, collection)
 
 
@@ -78,7 +90,7 @@ def add_segment(segment, ids, meaning, picture, collection):
         return collection.note(STUFF, where)
     if category not in labels:
         return collection.leave_out(NO_CLASS, where)
-    mask = ids == segment.get("id")
+    mask = ids == (segment["id"] if isinstance(segment.get("id"), int) else -1)
     if ids.shape != tuple(picture.size):
         return collection.leave_out(DAMAGED, f"{where}: a PNG of another size")
     if not np.any(mask):

@@ -11,6 +11,7 @@ from tools.data.importing.collection import (
     NO_OUTLINE,
     NOT_AREAS,
     RECTANGLES,
+    as_list,
     text_label,
     whole_size,
 )
@@ -26,7 +27,7 @@ def recognise(source):
     for name, content in source.peek():
         if name.rpartition("/")[2] == "meta.json" and isinstance(content, dict) and any(
                 isinstance(entry, dict) and "title" in entry
-                for entry in content.get("classes") or []):
+                for entry in as_list(content.get("classes"))):
             return f"{name} with classes, and ann/ beside img/"
     for name, content in source.peek():
         if is_annotation(content):
@@ -43,7 +44,7 @@ def read(source, collection):
     for name in source.ending("meta.json"):
         meta = collection.json(name)
         classes = meta.get("classes") if isinstance(meta, dict) else None
-        collection.declare(text_label(entry["title"]) for entry in classes or []
+        collection.declare(text_label(entry["title"]) for entry in as_list(classes)
                            if isinstance(entry, dict) and text_label(entry.get("title")))
     for name in source.ending(".json"):
         if is_annotation(content := collection.json(name)):
@@ -68,7 +69,7 @@ def read_file(name, content, collection):
 
 def own_split(content):
     """Of a tag "train" or "val" of the image."""
-    tags = [str(tag.get("name", "")).lower() for tag in content.get("tags") or []
+    tags = [str(tag.get("name", "")).lower() for tag in as_list(content.get("tags"))
             if isinstance(tag, dict)]
     return next((SPLIT_NAMES[tag] for tag in tags if tag in SPLIT_NAMES), "")
 

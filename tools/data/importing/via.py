@@ -12,6 +12,8 @@ from tools.data.importing.collection import (
     NO_OUTLINE,
     NOT_AREAS,
     RECTANGLES,
+    as_dict,
+    as_list,
     text_label,
 )
 from tools.data.importing.outlines import ellipse, flat_ring, rectangle
@@ -19,8 +21,8 @@ from tools.errors import UserError, shown
 
 NAME = "via"
 CLASS_NAMES = ("class", "label", "name", "category", "type", "object", "class_name", "classname")
-SHAPES = {1: "point", 2: "rect", 3: "circle", 4: "ellipse", 5: "line", 6: "polyline", 7: "polygon",
-          8: "extreme rectangle", 9: "extreme circle"}                 # of version 3
+SHAPES = dict(zip("123456789", ("point", "rect", "circle", "ellipse", "line", "polyline", "polygon",
+                                "extreme rectangle", "extreme circle"), strict=True))  # version 3
 DEFAULT_CLASS = "object"
 CLASS_FROM = "attributes that the classes are taken from"
 UNLABELLED = f"regions without a class (as '{DEFAULT_CLASS}')"
@@ -77,10 +79,10 @@ def read_json(content):
     found = []
     for entry in entries(content):
         regions = entry["regions"]
-        regions = list(regions.values()) if isinstance(regions, dict) else regions
-        shapes = [{**region["shape_attributes"], "attributes": region.get("region_attributes")}
-                  for region in regions or [] if isinstance(region, dict)
-                  and isinstance(region.get("shape_attributes"), dict)]
+        regions = list(regions.values()) if isinstance(regions, dict) else as_list(regions)
+        shapes = [{**as_dict(region.get("shape_attributes")),
+                   "attributes": as_dict(region.get("region_attributes"))}
+                  for region in filter(as_dict, regions)]
         found += [(str(entry["filename"]), "", {"name": "", **shape}) for shape in shapes]
         found += [] if shapes else [(str(entry["filename"]), "", None)]
     return found
@@ -97,7 +99,8 @@ def read_csv(text):
         except (ValueError, RecursionError):
             shape, attributes = {"name": "damaged row"}, {}
         if image:
-            region = {"name": "", **shape, "attributes": attributes} if shape else None
+            region = {"name": "", **as_dict(shape), "attributes": as_dict(attributes)} \
+                if shape else None
             found.append((image, region))
     return found
 
@@ -105,19 +108,19 @@ def read_csv(text):
 def read_version_3(content):
     """As `read_json`, with names for the numbers of shapes, attributes and options."""
     files = {str(key): value for key, value in content["file"].items() if isinstance(value, dict)}
-    views = content.get("view") if isinstance(content.get("view"), dict) else {}
+    views = as_dict(content.get("view"))
     found, used = [], set()
-    for entry in content["metadata"].values():
-        view = views.get(str(entry.get("vid")), {})
-        for number in view.get("fid_list") or [entry.get("vid")]:
+    for entry in map(as_dict, content["metadata"].values()):
+        view = as_dict(views.get(str(entry.get("vid"))))
+        for number in as_list(view.get("fid_list")) or [entry.get("vid")]:
             file = files.get(str(number))
-            if file is None or not entry.get("xy"):
+            if file is None or not as_list(entry.get("xy")):
                 continue
             used.add(str(number))
             name = str(file.get("src") or file.get("fname"))
-            attributes = named_attributes(entry.get("av") or {}, content["attribute"])
+            attributes = named_attributes(as_dict(entry.get("av")), content["attribute"])
             kind, *values = entry["xy"]
-            found.append((name, "", {"name": SHAPES.get(kind, "unknown"), "xy": values,
+            found.append((name, "", {"name": SHAPES.get(str(kind), "unknown"), "xy": values,
                                      "attributes": attributes}))
     return found + [(str(file.get("src") or file.get("fname")), "", None)
                     for key, file in files.items() if key not in used]
@@ -129,15 +132,15 @@ def named_attributes(values, attributes):
     for key, value in values.items():
         attribute = attributes.get(str(key))
         if isinstance(attribute, dict):
-            options = attribute.get("options") or {}
+            options = as_dict(attribute.get("options"))
             named[str(attribute.get("aname"))] = options.get(str(value), value)
     return named
 
 
 def class_attribute(regions):
     """The name of the region attribute that holds the class; "" where there is none."""
-    counts = Counter(key for region in regions if isinstance(region["attributes"], dict)
-                     for key, value in region["attributes"].items() if label_of(value))
+    counts = Counter(key for region in regions for key, value in region["attributes"].items()
+                     if label_of(value))
     for name in CLASS_NAMES:
         for key in counts:
             if key.lower() == name:
@@ -153,7 +156,7 @@ def label_of(value):
 
 
 def read_region(region, attribute, picture, collection, where):
-    label = label_of((region["attributes"] or {}).get(attribute)) if attribute else DEFAULT_CLASS
+    label = label_of(region["attributes"].get(attribute)) if attribute else DEFAULT_CLASS
     if not label:
         return collection.leave_out(NO_ATTRIBUTE, where)
     if not attribute:

@@ -3,6 +3,8 @@
 255 is the border between objects and belongs to none.  Both may be palette pictures (VOC itself) or
 coloured ones with a labelmap.txt (CVAT's export).  A txt file in ImageSets/Segmentation is a split.
 """
+import re
+
 import numpy as np
 
 from tools.data.importing.bitmaps import png_values, values_in
@@ -89,10 +91,9 @@ def label_map(source):
     for name in source.ending("labelmap.txt"):
         rows = [line.split(":") for line in source.text(name).splitlines()
                 if line.strip() and not line.startswith("#")]
-        colors = [[int(part) for part in row[1].split(",")] if len(row) > 1 and row[1] else None
-                  for row in rows]
-        return {color[0] + 256 * color[1] + 65536 * color[2]: row[0] for row, color in
-                zip(rows, colors, strict=True) if color and len(color) == 3}, \
+        colors = [re.fullmatch(r"(\d+),(\d+),(\d+)", (row + [""])[1].strip()) for row in rows]
+        return {int(color[1]) + 256 * int(color[2]) + 65536 * int(color[3]): row[0]
+                for row, color in zip(rows, colors, strict=True) if color}, \
             [row[0] for row in rows]
     for name in source.ending("class_names.txt"):
         return {}, [line.strip() for line in source.text(name).splitlines()]
