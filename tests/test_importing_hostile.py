@@ -14,7 +14,7 @@ from PIL import Image
 
 from tests.builders import ROOT
 from tests.importing_data import Imported, photo, write
-from tools.data.coco_json import read_coco_json
+from tools.data.coco_json import read_coco_columns
 from tools.data.importing.bitmaps import png_mask
 from tools.data.importing.flat_yaml import read_yaml
 from tools.data.importing.formats import FORMATS
@@ -72,7 +72,7 @@ def test_the_reader_of_coco_json_names_the_command(tmp_path):
     path = write(tmp_path / "a.json", labelme())
     for wrong in (path, tmp_path, write(tmp_path / "data.yaml", "names: [a]")):
         with pytest.raises(UserError, match="python -m tools.data.importing"):
-            read_coco_json(wrong)
+            read_coco_columns(wrong)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from tools.data.columns import AnnotationColumns, id_key, image_columns
-from tools.data.json_stream import GZIP, stream_lists
+from tools.data.json_stream import GZIP, OTHER_FORMATS, stream_lists
 from tools.errors import UserError, shown
 from tools.files import irregular, note_input
 from tools.progress import Progress
@@ -78,7 +78,8 @@ def without_collector():
 def check_sections(found, path):
     for name in ("images", "categories"):
         if found.get(name) is not list:
-            raise UserError(f"annotation file '{path}' is not COCO: it has no list '{name}'")
+            raise UserError(f"annotation file '{path}' is not COCO: it has no list '{name}'"
+                            + OTHER_FORMATS)
     if found.get("annotations", list) is not list:
         raise UserError(f"annotation file '{path}' is not COCO: it has no list 'annotations'")
 

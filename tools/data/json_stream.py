@@ -17,6 +17,8 @@ NEAR_THE_END = 100                 # characters before the window's end that a c
 GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
 SCAN = json.JSONDecoder().scan_once
 SPACE = re.compile(r"[ \t\n\r]*")
+OTHER_FORMATS = ("; other formats (labelme, YOLO, CVAT, ...) become COCO with "
+                 "python -m tools.data.importing SOURCE --output FOLDER")
 UNREADABLE = (ValueError, RecursionError, EOFError, gzip.BadGzipFile, zlib.error)
 
 
@@ -28,21 +30,23 @@ def stream_lists(path, names, found):
     """
     kind = irregular(path)
     if kind:
-        raise UserError(f"annotation file '{path}' is {kind}, expected a json file")
+        raise UserError(f"annotation file '{path}' is {kind}, expected a json file"
+                        + OTHER_FORMATS)
     try:
         with open(path, "rb") as file:
             text = Window(file)
             if text.token() != "{":
                 raise UserError(f"annotation file '{path}' is not COCO: expected an object with "
                                 "images, annotations and categories, got "
-                                f"a {type(text.first_value()).__name__}")
+                                f"a {type(text.first_value()).__name__}" + OTHER_FORMATS)
             yield from members(text, names, found)
     except FileNotFoundError:
         raise UserError(f"annotation file '{path}' does not exist") from None
     except UserError:
         raise
     except UNREADABLE as error:                        # not json, or not even text
-        raise UserError(f"annotation file '{path}' is not json: {shown(str(error))}") from None
+        raise UserError(f"annotation file '{path}' is not json: {shown(str(error))}"
+                        + OTHER_FORMATS) from None
     except OSError as error:
         raise UserError(f"annotation file '{path}' cannot be read: {error.strerror}") from None
 
