@@ -66,6 +66,10 @@ def quickstart():
     return predictor, image, text, data
 
 
+def level_of(data, cell):
+    return max(i for i, entry in enumerate(data["levels"]) if entry["first"] <= cell)
+
+
 def column(entries, key, kind=np.float32):
     return np.array([entry[key] for entry in entries], kind)
 
@@ -125,8 +129,8 @@ def test_points_nms_names_the_better_neighbour(quickstart):
             assert cells["points"][cell][0] == cells["scores"][cell][0]
         else:
             silenced += 1
-            level = next(entry for entry in reversed(data["levels"]) if entry["first"] <= cell)
-            assert cell - rival in (1, level["side"], level["side"] + 1)
+            side = data["levels"][level_of(data, cell)]["side"]
+            assert cell - rival in (1, side, side + 1)
             assert cells["points"][cell][0] == 0
             assert cells["rivalScore"][cell] > cells["scores"][cell][0]
     assert silenced > 100
@@ -154,7 +158,7 @@ def test_owned_cells_lie_on_the_levels_whose_range_holds_the_object(quickstart):
     assert lesson["pairs"]["cell"]
     for cell, number in zip(lesson["pairs"]["cell"], lesson["pairs"]["object"], strict=True):
         entry = lesson["objects"][number]
-        level = max(i for i, e in enumerate(data["levels"]) if e["first"] <= cell)
+        level = level_of(data, cell)
         low, high = data["levels"][level]["range"]
         assert entry["levels"][level] and low <= entry["scale"] <= high
         x1, y1, x2, y2 = entry["box"]
@@ -206,7 +210,7 @@ def test_every_config_has_a_page(number):
     assert len(data["candidates"]) > 100 and data["candidates_left_out"] > 0
 
 
-def random_page(tmp_path, name="photo.png", categories=("a",), annotations=(), **options):
+def random_page(tmp_path, name="photo.png", categories=("a",), annotations=(), more=()):
     """The page of a grey photograph under random, slim weights; with annotations if there are."""
     path = tmp_path / name
     cv2.imwrite(str(path), np.full((40, 40, 3), 90, np.uint8))
@@ -214,10 +218,11 @@ def random_page(tmp_path, name="photo.png", categories=("a",), annotations=(), *
                  "test_max_side=96", *(f"{key}={value}" for key, value in SLIM.items())]
     if annotations:
         numbered = [{"id": number, "name": text} for number, text in enumerate(categories, 1)]
-        coco_dataset(tmp_path, [listed(1, name, 40, 40)], annotations, numbered, training=False)
+        coco_dataset(tmp_path, [listed(1, name, 40, 40), *more], annotations, numbered,
+                     training=False)
         json_path = next(tmp_path.glob("*.json"))
         arguments += ["--json", json_path]
-    return page_of(*arguments, *(f"--{key}={value}" for key, value in options.items()))
+    return page_of(*arguments)
 
 
 def test_nothing_found_and_nothing_taught_is_an_ordinary_page(tmp_path):
@@ -231,6 +236,16 @@ def test_annotations_teach(tmp_path):
     assert "The objects are those of set.json (1)." in text
     entry = data["lesson"]["objects"][0]
     assert entry["box"] == [16, 16, 48, 48] and entry["levels"] == [True, True, False, False, False]
+
+
+def test_an_annotated_photograph_without_objects_teaches_background(tmp_path):
+    other = listed(2, "other.png", 40, 40)
+    cv2.imwrite(str(tmp_path / "other.png"), np.full((40, 40, 3), 90, np.uint8))
+    text, data = random_page(tmp_path, annotations=[truth(square(10, 10, 20), image_id=2)],
+                             more=[other])
+    lesson = data["lesson"]
+    assert lesson["objects"] == lesson["pairs"]["cell"] == [] and set(lesson["labels"]) == {-1}
+    assert lesson["losses"]["mask"] == 0 and lesson["losses"]["category"] > 0
 
 
 def test_foreign_names_are_escaped_and_cut(tmp_path):
@@ -295,7 +310,7 @@ def test_a_click_on_a_cell_shows_its_numbers(quickstart, tmp_path):
     path = tmp_path / "page.html"
     path.write_text(text, encoding="utf-8")
     best = data["candidates"][1]                       # which the first one decays
-    level = max(i for i, entry in enumerate(data["levels"]) if entry["first"] <= best["cell"])
+    level = level_of(data, best["cell"])
     side = data["levels"][level]["side"]
     row, col = divmod(best["cell"] - data["levels"][level]["first"], side)
     with browser_page() as page:
@@ -315,6 +330,19 @@ def test_a_click_on_a_cell_shows_its_numbers(quickstart, tmp_path):
         page.mouse("mouseMoved", box[0] + 1, box[1] + 1)      # hovering shows, leaving gives back
         assert "0" in page.ask("document.querySelector('#cell h3').textContent")
         assert page.ask("state.hovered !== null && state.cell") == best["cell"]
+        owner = data["lesson"]["pairs"]["cell"][0]
+        page.ask(f"chooseLesson({level_of(data, owner)})")
+        page.ask("document.getElementById('category-picture').scrollIntoView()")
+        box = page.ask("(r => [r.x, r.y, r.width, r.height])"
+                       "(document.getElementById('category-picture').getBoundingClientRect())")
+        side = data["levels"][level_of(data, owner)]["side"]
+        row, col = divmod(owner - data["levels"][level_of(data, owner)]["first"], side)
+        page.mouse("mouseMoved", box[0] + (col + 0.5) / side * box[2],
+                   box[1] + (row + 0.5) / side * box[3])
+        paid = page.ask("[...document.querySelectorAll('.owner [data-value]')]"
+                        ".map(entry => Number(entry.dataset.value))")
+        assert {data["lesson"]["pairs"]["dice"][0],
+                data["lesson"]["category_losses"][owner]} <= set(paid)
         assert page.ask("[...document.images].every(image => image.naturalWidth > 0)")
 
 

@@ -105,7 +105,8 @@ def gallery(content, words, most=9):
 def lesson_columns(content, words):
     """The grid of a level with its owners, beside the objects that are taught."""
     return ('<div class="columns"><div><div class="tabs" id="lesson-tabs"></div>'
-            '<canvas id="lesson-picture"></canvas><p class="note" id="lesson-note"></p></div>'
+            '<canvas id="lesson-picture"></canvas><p class="note" id="lesson-note"></p>'
+            f'<p class="note owner">{words["ownerHint"]}</p></div>'
             '<div class="scroll"><table id="objects">'
             f'{objects(content, words)}</table></div></div>')
 
@@ -115,7 +116,8 @@ def losses_columns(content, words):
     grids = "".join(f'<figure><figcaption id="{kind}-title"></figcaption>'
                     f'<canvas id="{kind}-picture"></canvas></figure>'
                     for kind in ("category", "mask"))
-    return f'<div class="columns even">{grids}</div><p class="note">{total(content, words)}</p>'
+    return (f'<div class="columns even">{grids}</div>'
+            f'<p class="note owner">{words["ownerHint"]}</p><p>{total(content, words)}</p>')
 
 
 def objects(content, words):

@@ -4,7 +4,7 @@ const data = JSON.parse(document.getElementById("data").textContent), words = da
 const levels = data.levels, cells = data.cells, candidates = data.candidates, lesson = data.lesson;
 const [tall, wide] = data.sizes.padded;
 const BLUE = "#4b9bf5", ORANGE = "#ff8a1f";
-const state = { cell: 0, hovered: null, level: 0, row: 0, lessonLevel: 0 };
+const state = { cell: 0, hovered: null, level: 0, lessonLevel: 0 };
 const images = new Map();                                   // uri -> decoded Image
 
 const $ = id => document.getElementById(id);
@@ -29,8 +29,7 @@ async function load(value) {                                // read every pictur
   } else if (value && typeof value === "object") await Promise.all(Object.values(value).map(load));
 }
 function sized(canvas, width, height) {
-  canvas.width = Math.round(width);
-  canvas.height = Math.round(height);
+  Object.assign(canvas, { width: Math.round(width), height: Math.round(height) });
   return canvas.getContext("2d");
 }
 const newCanvas = (width, height) => sized(document.createElement("canvas"), width, height);
@@ -45,14 +44,11 @@ function tileCanvas(sheet, index) {
   return pen.canvas;
 }
 function maskTile(cell, kind) {                             // the largest picture that there is
-  const tile = data.large.tiles[cell];
-  if (tile !== undefined) return [data.large[kind], tile];
-  const { level } = place(cell);
-  return [levels[level][kind], cell - levels[level].first];
+  const tile = data.large.tiles[cell], level = levels[place(cell).level];
+  return tile === undefined ? [level[kind], cell - level.first] : [data.large[kind], tile];
 }
 function tinted(cell, kind, color) {                        // a mask in one color on black
-  const [sheet, tile] = maskTile(cell, kind), pen = newCanvas(sheet.size[1], sheet.size[0]);
-  drawTile(pen, sheet, tile, 0, 0, sheet.size[1], sheet.size[0]);
+  const pen = tileCanvas(...maskTile(cell, kind)).getContext("2d");
   pen.globalCompositeOperation = "multiply";
   pen.fillStyle = color;
   pen.fillRect(0, 0, pen.canvas.width, pen.canvas.height);
@@ -141,7 +137,8 @@ function showCell(cell) {
     `<h3>${words.strongest}</h3><div class="tiles" id="strongest"></div><h3>${words.mask}</h3><div class="two" ` +
     `id="two"></div><p>${fill(words.area, data.settings.mask_threshold, cells.area[cell],
       number(cells.maskness[cell]))}</p>` +
-    `<h3>${words.fateTitle}</h3>${fates(cell)}${ownership(cell)}`;
+    `<h3>${words.fateTitle}</h3>${fates(cell)}` +
+    (lesson ? `<h3>${words.ownerTitle}</h3><p>${ownership(cell)}</p>` : "");
   const count = data.features.count, columns = Math.min(count, 32), strip = newCanvas(columns, count / columns);
   const kernels = images.get(levels[level].kernels.uri), inside = cell - levels[level].first;
   for (let i = 0; i < count / columns; i++)
@@ -166,13 +163,12 @@ function fates(cell) {                                      // one paragraph per
 const reason = c => ({ kept: c.instance + 1, decayed: data.settings.update_threshold,
   crowded: data.settings.max_per_image, small: levels[place(c.cell).level].stride })[c.fate];
 function ownership(cell) {
-  if (!lesson) return "";
   const owned = lesson.pairs.cell.flatMap((c, i) => c === cell ? [i] : []), { level } = place(cell);
   const objects = owned.map(i => lesson.objects[lesson.pairs.object[i]]);
   const lines = owned.map((i, k) => fill(words.owner, lesson.pairs.object[i] + 1, className(objects[k].class),
     number(objects[k].scale, 1), ...levels[level].range, number(lesson.pairs.dice[i])));
-  return `<h3>${words.ownerTitle}</h3><p>${lines.join("<br>") || words.background} ` +
-    `${fill(words.categoryLoss, number(lesson.category_losses[cell], 5))}</p>`;
+  const paid = fill(words.categoryLoss, number(lesson.category_losses[cell], 5));
+  return `${lines.join("<br>") || words.background} ${paid}`;
 }
 function showFeatures() {
   for (let i = 0; i < data.features.count; i++) {
@@ -240,6 +236,9 @@ function showLosses(level) {
   for (const kind of ["category", "mask"])
     $(`${kind}-title`).textContent = `${levelName(level)}: ${words[kind + "Tab"]}`;
 }
+function showOwner(cell) {
+  for (const note of document.querySelectorAll(".owner")) note.innerHTML = `${cellName(cell)}. ${ownership(cell)}`;
+}
 function showStrip() {                                      // a small picture of every step
   const first = candidates.length ? candidates[0].cell : 0, p3 = data.pyramid.find(m => m.name === "p3");
   const sources = ["input-picture", tileCanvas(p3, 0), "grid-picture", "channel-picture",
@@ -260,8 +259,10 @@ function choose(cell) {                                     // keep a cell, and 
   history.replaceState(null, "", `#cell=${level}-${row}-${column}`);
   showGrid();
 }
-function hover(cell) { state.hovered = cell; showGrid(); }
-function chooseLevel(level) { state.level = level; hover(null); }
+function hover(cell) {
+  if (cell !== state.hovered) { state.hovered = cell; showGrid(); }
+}
+function chooseLevel(level) { Object.assign(state, { level, hovered: null }); showGrid(); }
 function chooseLesson(level) { state.lessonLevel = level; showLesson(); }
 function fromAddress() {                                    // #cell=level-row-column
   const [, ...numbers] = /^#cell=(\d+)-(\d+)-(\d+)$/.exec(location.hash) ?? [];
@@ -271,10 +272,7 @@ function fromAddress() {                                    // #cell=level-row-c
 function listen() {
   const canvas = $("grid-picture");
   canvas.onclick = event => choose(cellAt(canvas, event, state.level));
-  canvas.onmousemove = event => {
-    const cell = cellAt(canvas, event, state.level);
-    if (cell !== state.hovered) hover(cell);
-  };
+  canvas.onmousemove = event => hover(cellAt(canvas, event, state.level));
   canvas.onmouseleave = () => hover(null);
   canvas.onkeydown = event => {
     const { side } = levels[state.level], step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -side, ArrowDown: side };
@@ -283,6 +281,8 @@ function listen() {
     event.preventDefault();
     choose(next);
   };
+  for (const id of lesson ? ["lesson-picture", "category-picture", "mask-picture"] : [])
+    $(id).onmousemove = event => showOwner(cellAt(event.target, event, state.lessonLevel));
   window.onhashchange = () => fromAddress() !== null && choose(fromAddress());
 }
 async function start() {
