@@ -107,10 +107,10 @@ def wait(ranks, signals):
 def failure(ranks, code):
     """The code that says most: that of bad input before that of a lost companion."""
     failed = {number: rank.returncode for number, rank in enumerate(ranks) if rank.returncode}
-    for number, code in failed.items():
-        if number and code != TERMINATED:
-            print(f"process {number} ended with code {code}: see {LOG_DIR}/workerlog.{number}",
-                  file=sys.stderr)
+    for number, returned in failed.items():
+        if number and returned != TERMINATED:
+            print(f"process {number} ended with code {returned}: see "
+                  f"{LOG_DIR}/workerlog.{number}", file=sys.stderr)
     code = BAD_INPUT if BAD_INPUT in failed.values() else code         # that of the first one
     return 128 - code if code < 0 else code
 
