@@ -12,6 +12,7 @@ import sys
 
 import numpy as np
 
+from tools.benchmark.beside import busy_processes
 from tools.benchmark.train_step import sgemm_rate, time_steps
 from tools.cli import build_parser, load_config
 from tools.distributed import barrier, get_world_size, is_main, start
@@ -28,6 +29,8 @@ def parse_args(argv):
                         help="pixels, multiples of 32")
     parser.add_argument("--objects", type=int, default=8, help="per image")
     parser.add_argument("--steps", type=int, default=10, help="counted steps, after two others")
+    parser.add_argument("--beside", type=int, default=0, metavar="N",
+                        help="busy processes beside it, as other work on the machine")
     parser.add_argument("--json", action="store_true", help="print the medians as json only")
     parser.add_argument("--compare-runtime", type=int, nargs="?", const=3, metavar="ROUNDS",
                         help="run with and without the settings of tools/runtime.py in turn")
@@ -40,14 +43,16 @@ def main(argv):
         return compare_runtime(args.compare_runtime, argv)
     cfg = load_config(args)
     device = start(args.device)
-    times, operations = time_steps(cfg, args.batch_size // get_world_size(), tuple(args.size),
-                                   args.steps, args.objects)
+    with busy_processes(args.beside if is_main() else 0):
+        times, operations = time_steps(cfg, args.batch_size // get_world_size(), tuple(args.size),
+                                       args.steps, args.objects)
     if args.json:
         print(json.dumps({part: float(np.median(seconds)) for part, seconds in times.items()}))
         return 0
     print(describe(device))
     print(f"config {cfg.name}, batch {args.batch_size}, {args.size[0]}x{args.size[1]}, "
-          f"{args.objects} objects per image, {args.steps} steps")
+          f"{args.objects} objects per image, {args.steps} steps"
+          + (f", beside {args.beside} busy processes" if args.beside else ""))
     for part, seconds in times.items():
         print(f"{part:10s} median {np.median(seconds):7.3f} s   "
               f"p90 {np.percentile(seconds, 90):7.3f} s")
