@@ -56,10 +56,10 @@ def confusion_table(dataset, results, score_threshold):
     rows = []
     for index, label in zip([*shown, len(names)], [*labels, "no object"], strict=True):
         cells = "".join(cell(matrix, index, column) for column in [*shown, len(names)])
-        rows.append(f"<tr><th>{label}</th>{cells}</tr>")
+        rows.append(f"<tr class=\"confusion\"><th>{label}</th>{cells}</tr>")
     left_out = len(names) - len(shown)
     note = f"<p>{left_out} classes with less confusion are left out.</p>" if left_out else ""
-    return (f"<table class=\"confusion\"><tr><th>is \\ taken for</th>{head}</tr>"
+    return (f"<table class=\"confusion\"><tr class=\"confusion\"><th>is \\ taken for</th>{head}</tr>"
             f"{''.join(rows)}</table>{note}")
 
 

@@ -16,6 +16,7 @@ import paddle
 from tools.evaluation import mistakes
 from tools.evaluation.charts import bar, line_chart
 from tools.evaluation.coco_eval import IOU_50, IOU_75, evaluator_name, shown, summaries
+from tools.evaluation.confusion import confusion_table
 from tools.evaluation.worst_images import KIND_COLORS, MISSED_COLOR, worst_images
 from tools.files import atomic_file
 
@@ -48,6 +49,7 @@ def write_report(path, dataset, results, precision, facts):
         curve_chart=precision_chart(precision["segm"]), score_chart=score_chart(curve),
         advice=advice(curve), class_curves=class_curves(precision["segm"], names),
         counted=counted(threshold), mistake_table=mistake_table(matching, threshold),
+        confusion_table=confusion_table(dataset, results, threshold),
         class_table=class_table(matching, metrics, names, threshold),
         worst_images=worst_images(dataset, matching, threshold),
         facts="".join(f"<dt>{escape(label)}</dt><dd>{escape(str(fact))}</dd>"
