@@ -59,8 +59,8 @@ def confusion_table(dataset, results, score_threshold):
         rows.append(f"<tr class=\"confusion\"><th>{label}</th>{cells}</tr>")
     left_out = len(names) - len(shown)
     note = f"<p>{left_out} classes with less confusion are left out.</p>" if left_out else ""
-    return (f"<table class=\"confusion\"><tr class=\"confusion\"><th>is \\ taken for</th>{head}</tr>"
-            f"{''.join(rows)}</table>{note}")
+    rows.insert(0, f"<tr class=\"confusion\"><th>is \\ taken for</th>{head}</tr>")
+    return f"<table>{''.join(rows)}</table>{note}"
 
 
 def most_confused(matrix):
