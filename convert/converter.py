@@ -1,16 +1,19 @@
 """A checkpoint of another project -> weights of ours: recognise, rename, compare, describe."""
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from config import CONFIGS, get_config
 from convert.coco_classes import COCO_CLASSES
 from convert.errors import ConversionError
-from convert.families import family_named, recognise
+from convert.families import FAMILIES, family_named, recognise
 from convert.fit import by_schedule, class_count, configs_of, expected_shapes, fits_among
+from convert.places import names_by_place
 from convert.report import class_text, count_lines, input_text
 from tools.weights.misfit import SHOWN, compare
 from tools.weights.weights_file import meta_of
+
+EXPORTER = "ppdet"                 # the family of exported models: PaddleDetection and PaddleX
 
 
 @dataclass
@@ -29,8 +32,11 @@ def convert(source, config=None, family=None, num_classes=None, class_names=None
     `config` and `family` overrule what the tensors tell; `num_classes` accepts another count than
     the config's; `class_names` for it.
     """
+    if source.program is not None and not any(f.recognises(source.arrays) for f in FAMILIES):
+        source, how = with_names(source, family, config), "by the places of its parameters"
+    else:
+        how = "as given" if family else "by its tensor names"
     kind = family_named(family) if family else recognise(source.arrays)
-    how = "as given" if family else "by its tensor names"
     arrays, dropped, unknown = rename_all(source.arrays, kind)
     lines = [f"family: {kind.name}, {kind.title} ({how}); {source.layout}"]
     if kind.backbone_only:
@@ -41,14 +47,25 @@ def convert(source, config=None, family=None, num_classes=None, class_names=None
                              source.class_names)
     check_aliases(source.arrays, kind)
     arrays = {key: checked(key, array) for key, array in fit.arrays.items()}
-    cfg = get_config(fit.config).replace(num_classes=len(names), **kind.input)
+    settings = {**kind.input, **source.input}
+    cfg = get_config(fit.config).replace(num_classes=len(names), **settings)
     meta = meta_of(cfg, names, family=kind.name, source=source.path.name,
                    source_sha256=source.sha256, **batches_tracked(source.arrays))
     others = [other.config for other in fits if other is not fit]
     lines += [f"config: {fit.config} ({how_chosen(config, len(arrays), others)})",
               *count_lines(len(arrays) - len(fit.filled), dropped, fit.filled, source.extras),
-              f"classes: {len(names)} ({class_text(names)})", f"input: {input_text(kind.input)}"]
+              f"classes: {len(names)} ({class_text(names)})", f"input: {input_text(settings)}"]
     return Conversion(arrays, meta, fit.config, lines)
+
+
+def with_names(source, family, config):
+    """An exported model whose parameters have automatic names, with those of PaddleDetection."""
+    kind = family_named(family or EXPORTER)
+    configs = configs_of(kind, config)
+    ours = names_by_place(source.arrays, source.program, configs)
+    theirs = kind.naming.to_theirs(ours.values())
+    return replace(source, arrays={theirs[ours[name]]: array
+                                   for name, array in source.arrays.items()})
 
 
 def how_chosen(config, count, others):

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from convert.errors import ConversionError
+from convert.protobuf import message, sides
 from tools.errors import shown
 from tools.weights.safe_pickle import is_shape
 
 FLOAT32 = 5                # in Paddle's VarType
+TYPES = {0: "|b1", 1: "<i2", 2: "<i4", 3: "<i8", 4: "<f2", 5: "<f4", 6: "<f8", 20: "|u1", 21: "|i1"}
 RECORD_START = bytes(16)   # two versions and the number of levels of detail, all 0
 MAX_FILES = 10_000
 BLOCK = 512                # of a tar file
@@ -27,11 +29,6 @@ def read_folder(folder):
 def begins_as_record(path):
     with open(path, "rb") as file:
         return file.read(len(RECORD_START)) == RECORD_START
-
-
-def read_tar(data):
-    """{base name: ndarray} of the records in an uncompressed tar file in memory."""
-    return read_records(tar_members(memoryview(data)))
 
 
 def read_records(files):
@@ -74,52 +71,36 @@ def octal(field):
 
 
 def lod_tensor(name, content):
-    """One record: version, no levels of detail, version, description (protobuf), raw float32."""
-    try:
-        version, levels, version2, length = struct.unpack_from("<IQIi", content, 0)
-        if (version, levels, version2) != (0, 0, 0) or not 0 < length < 256:
-            raise ConversionError(f"'{shown(name)}' is not a tensor record of Paddle 1.x")
-        shape = tensor_shape(name, bytes(content[20:20 + length]))
-    except (struct.error, IndexError):
-        raise ConversionError(f"the record '{shown(name)}' is damaged") from None
-    raw = content[20 + length:]
-    if math.prod(shape) * 4 != len(raw):
-        raise ConversionError(f"'{shown(name)}' of shape {shape} needs {math.prod(shape) * 4} "
-                              f"bytes, not {len(raw)}")
-    return np.frombuffer(raw, "<f4").reshape(shape)
+    """The float32 array of a file that is one record."""
+    array, stop = record(name, content, 0, {FLOAT32: "<f4"})
+    if stop != len(content):
+        raise ConversionError(f"'{shown(name)}' of shape {array.shape} needs {array.nbytes} bytes, "
+                              f"not {len(content) - stop + array.nbytes}")
+    return array
 
 
-def tensor_shape(name, description):
-    """The shape in a TensorDesc: field 1 the type, field 2 the sides, plain or packed varints."""
-    position, kind, shape = 0, None, []
-    while position < len(description):
-        tag = description[position]
-        value, position = varint(description, position + 1)
-        if tag == 0x08:
-            kind = value
-        elif tag == 0x10:
-            shape.append(value)
-        elif tag == 0x12:
-            stop = position + value
-            while position < stop:
-                side, position = varint(description, position)
-                shape.append(side)
-        else:
-            raise ConversionError(f"the description of '{shown(name)}' is damaged")
-    if kind != FLOAT32 or not is_shape(tuple(shape)):
-        raise ConversionError(f"'{shown(name)}' has type {shown(kind)} and shape "
-                              f"{shown(tuple(shape))}, expected float32 ({FLOAT32}) and a shape "
-                              "that fits into memory")
-    return tuple(shape)
+def record(name, data, position, types=TYPES):
+    """(array, position behind it) of the record at `position`: version, no levels of detail,
+    version, description (protobuf), raw numbers."""
+    start = position + 20
+    head = bytes(data[position:start])
+    length = struct.unpack("<IQIi", head)[3] if len(head) == 20 else -1
+    if head[:16] != RECORD_START or not 0 < length < 256 or start + length > len(data):
+        raise ConversionError(f"'{shown(name)}' is not a tensor record of Paddle, or damaged")
+    kind, shape = description(data[start:start + length])
+    if kind not in types or not is_shape(shape):
+        raise ConversionError(f"'{shown(name)}' has type {shown(kind)} and shape {shown(shape)}, "
+                              f"expected {', '.join(map(str, types))} and a shape that fits into "
+                              "memory")
+    dtype, start = np.dtype(types[kind]), start + length
+    stop = start + math.prod(shape) * dtype.itemsize
+    if stop > len(data):
+        raise ConversionError(f"'{shown(name)}' of shape {shape} needs {stop - start} bytes, "
+                              f"not {len(data) - start}")
+    return np.frombuffer(data[start:stop], dtype).reshape(shape), stop
 
 
-def varint(data, position):
-    """(number, position behind it) of a protobuf varint."""
-    value = 0
-    for shift in range(0, 42, 7):
-        byte = data[position]
-        position += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, position
-    raise IndexError
+def description(content):
+    """(type, shape) in a TensorDesc."""
+    found = message(content, {1: "type", 2: "sides"})
+    return (found["type"] or [None])[0], sides(found["sides"])

@@ -1,17 +1,26 @@
 """Any checkpoint -> {name: ndarray}, without executing anything in it and without its framework.
 
 PaddleDetection 2.x and 0.5 (.pdparams), PyTorch (.pth, both layouts), detectron2 (.pkl), variables
-of Paddle 1.x (folder or .tar), and our own weights.
+of Paddle 1.x (folder or .tar), exported models (folder, .tar or their files), and our own weights.
 """
 import hashlib
 import mmap
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from convert.errors import ConversionError
-from convert.paddle_files import read_folder, read_tar
+from convert.inference_model import (
+    PARAMETERS,
+    PROGRAMS,
+    SETTINGS,
+    Program,
+    input_settings,
+    is_inference_model,
+    read_inference_model,
+)
+from convert.paddle_files import read_folder, read_records, tar_members
 from convert.torch_files import TorchTensor, is_legacy, read_legacy, read_zip
 from tools.errors import UserError, shown
 from tools.weights import schema
@@ -20,6 +29,7 @@ from tools.weights.safe_pickle import NUMPY, check_tail, read
 from tools.weights.weights_file import INPUT_SETTINGS, META
 
 MAX_TENSORS = 20_000
+MODEL_FILES = (*PROGRAMS, *PARAMETERS)
 WRAPPERS = ("state_dict", "model")           # in this order: detectron2 has "model", mmcv the first
 
 
@@ -45,6 +55,8 @@ class Source:
     extras: list = field(default_factory=list)       # names of other entries
     class_names: tuple = ()
     meta: dict | None = None                         # of a file of ours
+    input: dict = field(default_factory=dict)        # settings that the file itself states
+    program: Program | None = None                   # of an exported model
 
 
 def read_checkpoint(path):
@@ -53,9 +65,8 @@ def read_checkpoint(path):
     if not path.exists():
         raise ConversionError(f"no checkpoint '{path}'")
     try:
-        if path.is_dir():
-            arrays = read_folder(path)
-            return Source(path, "folder of variables", hash_of(arrays), arrays)
+        if path.is_dir() or path.name.endswith(MODEL_FILES):
+            return folder_source(path)
         data = map_file(path)
         return read_data(path, data, hashlib.sha256(data).hexdigest())
     except UnsafePickle as error:
@@ -64,6 +75,27 @@ def read_checkpoint(path):
         raise ConversionError(f"'{path}': {error}") from None
     except OSError as error:
         raise ConversionError(f"cannot read '{path}': {error.strerror or error}") from None
+
+
+def folder_source(path):
+    """The Source in a folder: an exported model (also named by one of its files), or variables."""
+    folder, stem = (path, "") if path.is_dir() else (path.parent, path.stem)
+    files = {file.name: file for file in sorted(folder.iterdir()) if file.is_file()}
+    if not is_inference_model(files):
+        arrays = read_folder(folder)
+        return Source(path, "folder of variables", hash_of(arrays), arrays)
+    chosen = {name: memoryview(file.read_bytes()) for name, file in files.items()
+              if name.endswith((*MODEL_FILES, *SETTINGS)) and (
+                  not stem or file.stem == stem or name.endswith(SETTINGS))}
+    return model_source(path, chosen)
+
+
+def model_source(path, files):
+    """The Source in the files of an exported model, {name: bytes}."""
+    arrays, program, config = read_inference_model(files)
+    settings, class_names = input_settings(config)
+    return Source(path, "exported model", hash_of(arrays), arrays, [],
+                  class_names if are_names(class_names) else (), None, settings, program)
 
 
 def map_file(path):
@@ -81,7 +113,10 @@ def read_data(path, data, sha256):
     if bytes(data[:4]) == b"PK\3\4":
         return torch_source(path, "torch zip", sha256, *read_zip(data))
     if bytes(data[257:262]) == b"ustar":
-        return Source(path, "tar of variables", sha256, read_tar(data))
+        files = dict(tar_members(data))
+        if is_inference_model(files):
+            return replace(model_source(path, files), sha256=sha256)
+        return Source(path, "tar of variables", sha256, read_records(files.items()))
     if data[0] != 0x80:
         raise ConversionError(f"is no checkpoint: it begins with {bytes(data[:8])!r}; expected a "
                               ".pdparams, .pth, .pkl or .tar file, or a folder of variables")
