@@ -1,6 +1,7 @@
-"""The pictures of docs/tour.md, cut out of the page of tools.explain by a Chromium.
+"""Cut the pictures of both tours (docs/tour.md, docs/cn/tour.md) out of pages of tools.explain.
 
-python -m tests.screenshots [--photo PHOTO] [--config N] [--weights FILE]
+python -m tests.screenshots [--photo PHOTO] [--config N] [--weights FILE].  For the Chinese ones the
+system needs a font: apt-get install fonts-noto-cjk.
 """
 from tools.runtime import configure
 
@@ -15,7 +16,7 @@ from tests.browser import browser_page
 from tests.builders import ROOT
 from tools.explain.__main__ import main as explain
 
-FOLDER = ROOT / "docs/tour"
+FOLDERS = {"en": ROOT / "docs/tour", "zh": ROOT / "docs/cn/tour"}
 # File name: section of the page.
 PICTURES = {"pyramid": "pyramid", "grids": "grids", "features": "features", "masks": "masks",
             "nms": "nms", "targets": "lesson", "losses": "losses"}
@@ -44,14 +45,15 @@ def main():
     parser.add_argument("--weights", default=str(ROOT / "weights/quickstart.pdparams"))
     parser.add_argument("--cell", default="", help="level-row-column")
     args = parser.parse_args()
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, browser_page() as page:
-        path = Path(folder, "page.html")
-        explain([args.photo, "--config", args.config, "--weights", args.weights, "--output",
-                 str(path)])
-        page.open(path, f"#cell={args.cell}" if args.cell else "", WIDTH)
-        for name, section in PICTURES.items():
-            capture(page, section, FOLDER / f"{name}.jpg")
+    for language, target in FOLDERS.items():
+        target.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as folder, browser_page() as page:
+            path = Path(folder, "page.html")
+            explain([args.photo, "--config", args.config, "--weights", args.weights, "--language",
+                     language, "--output", str(path)])
+            page.open(path, f"#cell={args.cell}" if args.cell else "", WIDTH)
+            for name, section in PICTURES.items():
+                capture(page, section, target / f"{name}.jpg")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 import json
 import re
 import string
-from html.parser import HTMLParser
 
 import cv2
 import numpy as np
@@ -13,47 +12,16 @@ from config import CONFIGS, get_config
 from model.losses import solov2_loss
 from model.soft_masks import sigmoid
 from tests.browser import browser_page, find_browser
-from tests.builders import ROOT, SLIM, coco_dataset, listed, square, truth
+from tests.builders import ROOT, SLIM, listed, square, truth
+from tests.explained import PHOTO, page_of, random_page
 from tools.data.images import read_image
 from tools.errors import UserError
-from tools.explain.__main__ import explain, main, parse_args
+from tools.explain.__main__ import main
 from tools.explain.page import FOLDER, LANGUAGES
 from tools.explain.sheets import Sheet
 from tools.explain.teaching import teach
 from tools.explain.trace import trace, watched
 from tools.inference.predictor import Predictor
-
-PHOTO = str(ROOT / "images/test/000004.jpg")
-VOID_TAGS = ("meta", "img", "br")
-MEGABYTES = 1_000_000
-
-
-class Checker(HTMLParser):
-    """Fails where tags do not match; collects the addresses that the page names."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.addresses = [], []
-
-    def handle_starttag(self, tag, attrs):
-        self.addresses += [value for name, value in attrs if name in ("src", "href")]
-        if tag not in VOID_TAGS:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-
-def page_of(*arguments):
-    """(text of the page, the data in it) after checks that hold for every page."""
-    text, _, _ = explain(parse_args([*map(str, arguments), "--device", "cpu"]))
-    checker = Checker()
-    checker.feed(text)
-    assert checker.open == [] and all(address[0] == "#" for address in checker.addresses)
-    plain = re.sub(r"data:image/[a-z]+;base64,[A-Za-z0-9+/=]+", "", text)
-    assert not re.search(r"https?:|\bNaN\b|@import|url\(", plain) and len(text) < 8 * MEGABYTES
-    start = text.index('id="data">') + len('id="data">')
-    return text, json.loads(text[start:text.index("</script>", start)])
 
 
 @pytest.fixture(scope="module")
@@ -208,21 +176,6 @@ def test_every_config_has_a_page(number):
                          "test_short_side=64", "test_max_side=96", "score_threshold=0.0")
     assert "These weights are random" in text and len(data["levels"]) == 5
     assert len(data["candidates"]) > 100 and data["candidates_left_out"] > 0
-
-
-def random_page(tmp_path, name="photo.png", categories=("a",), annotations=(), more=()):
-    """The page of a grey photograph under random, slim weights; with annotations if there are."""
-    path = tmp_path / name
-    cv2.imwrite(str(path), np.full((40, 40, 3), 90, np.uint8))
-    arguments = [path, "--config", "1", "--weights", "random", "-o", "test_short_side=64",
-                 "test_max_side=96", *(f"{key}={value}" for key, value in SLIM.items())]
-    if annotations:
-        numbered = [{"id": number, "name": text} for number, text in enumerate(categories, 1)]
-        coco_dataset(tmp_path, [listed(1, name, 40, 40), *more], annotations, numbered,
-                     training=False)
-        json_path = next(tmp_path.glob("*.json"))
-        arguments += ["--json", json_path]
-    return page_of(*arguments)
 
 
 def test_nothing_found_and_nothing_taught_is_an_ordinary_page(tmp_path):

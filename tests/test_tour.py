@@ -53,8 +53,8 @@ def test_functions_that_the_tour_names_are_there():
 
 
 def test_pictures_are_small():
-    pictures = list((DOCS / "tour").glob("*.jpg"))
-    assert len(pictures) >= 3 and all(path.stat().st_size < 200_000 for path in pictures)
+    pictures = list(DOCS.glob("**/tour/*.jpg"))
+    assert len(pictures) >= 6 and all(path.stat().st_size < 200_000 for path in pictures)
 
 
 def test_the_notebook_runs_from_top_to_bottom():
