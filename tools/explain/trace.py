@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.decode import flatten_cells, points_nms, to_host
+from model.arrays import to_host
+from model.decode import flatten_cells, points_nms
 from model.instances import Instances
 from model.matrix_nms import decays, pairwise_iou
 from model.soft_masks import sigmoid
