@@ -68,6 +68,16 @@ def resized_input(cfg, data):
     return pad_to_divisor([image.transpose(2, 0, 1)], 32), size
 
 
+def input_from_pixels(cfg, data):
+    """Network input and resized size from the uint8 image that the golden file holds."""
+    if "original_image" not in data:
+        return resized_input(cfg, data)
+    preprocess = Preprocess(cfg.replace(test_short_side=128, test_max_side=170))
+    image, size = preprocess(np.ascontiguousarray(data["original_image"][..., ::-1]))
+    np.testing.assert_allclose(size, data["resized_size"], rtol=1e-5)
+    return pad_to_divisor([image], 32), size
+
+
 def final_rows(instances, data):
     """(relative score differences per row, share of mask pixels that differ); labels must agree."""
     labels, scores = data["labels"], data["scores"]

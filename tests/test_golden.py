@@ -12,11 +12,10 @@ from tests.parity import (
     best_matches,
     decoder_of,
     final_rows,
+    input_from_pixels,
     network_of,
     relative_errors,
-    resized_input,
 )
-from tools.data.transforms import Preprocess, pad_to_divisor
 
 MODELS = {
     "paddledet2__solov2_r50_fpn_3x_coco": "solov2_r50_fpn_8gpu_3x",
@@ -63,13 +62,3 @@ def test_network_and_results(name, config):
     found, others = best_matches(instances, data)
     assert found >= 0.95 * len(data["labels"]) and others <= 0.05 * len(data["labels"])
     print(f"PARITY {report} | {found} found, {others} others")
-
-
-def input_from_pixels(cfg, data):
-    """Network input and resized size from the uint8 image that the golden file holds."""
-    if "original_image" not in data:
-        return resized_input(cfg, data)
-    preprocess = Preprocess(cfg.replace(test_short_side=128, test_max_side=170))
-    image, size = preprocess(np.ascontiguousarray(data["original_image"][..., ::-1]))
-    np.testing.assert_allclose(size, data["resized_size"], rtol=1e-5)
-    return pad_to_divisor([image], 32), size

@@ -14,8 +14,10 @@ from tests.golden.checkpoints import FOLDER, weights
 from tests.golden_data import unpack
 from tests.parity import (
     EVERY_COMPACT,
+    best_matches,
     decoder_of,
     final_rows,
+    input_from_pixels,
     network_of,
     relative_errors,
     resized_input,
@@ -24,9 +26,26 @@ from tools.data.transforms import Preprocess, pad_to_divisor
 
 MODELS = {"wxinlong__SOLOv2_LIGHT_448_R50_3x": 3452, "wxinlong__SOLOv2_LIGHT_512_DCN_R50_3x": 2127,
           "adelaidet__SOLOv2_R50_3x": 3053, "mmdet3__solov2_r50_fpn_1x": 2387}
+PADDLE = {"paddledet2__solov2_r50_enhance_coco": "ppdet",
+          "paddledet05__solov2_mobilenetv3_fpn_448_3x": "ppdet-static"}
 INPUTS = {"paddledet22_800": {"normalize_first": True, "resized_size_rule": "fractional"},
           "paddledet27_800": {"normalize_first": True},
           "paddledet05_800": {"resized_size_rule": "fractional"}, "wxinlong_800": {}}
+
+
+@pytest.mark.parametrize("name", PADDLE)
+def test_network_and_results_of_paddledetection(name):
+    """Dynamic and static graph, with deformable convolutions and with a MobileNetV3."""
+    data = np.load(FOLDER / f"{name}.npz")
+    model, cfg, conversion = network_of(name, weights(name))
+    assert conversion.meta["family"] == PADDLE[name]
+    images, resized_size = input_from_pixels(cfg, data)
+    outputs, errors = relative_errors(model, images, data, EVERY_COMPACT)
+    worst = max(errors, key=errors.get)
+    assert errors[worst] < 2e-4, f"{worst}: {errors[worst]:.1e} of its standard deviation"
+    instances = decoder_of(cfg)(outputs, [resized_size], [data["original_size"]])[0]
+    found, others = best_matches(instances, data)
+    assert found >= 0.95 * len(data["labels"]) and others <= 0.05 * len(data["labels"])
 
 
 @pytest.mark.parametrize("name, candidates", MODELS.items())

@@ -22,7 +22,9 @@ TORCH = {"wxinlong": ("wx", "solo_cate", "solo_kernel"),
          "adelaidet": ("adet", "cate_pred", "kernel_pred"),
          "mmdet3": ("mm3", "conv_cls", "conv_kernel")}
 # Seed of the streams, mean of the category bias, gain of the category convolution.
-PADDLE = {"paddledet2__solov2_r50_fpn_3x_coco": (21, -7.0, 1.5)}
+PADDLE = {"paddledet2__solov2_r50_fpn_3x_coco": (21, -7.0, 1.5),
+          "paddledet2__solov2_r50_enhance_coco": (23, -5.8, 1.4),
+          "paddledet05__solov2_mobilenetv3_fpn_448_3x": (44, -6.6, 1.5)}
 PADDLE_ALIASES = {"solov2_head.bbox_head.solo_": "solov2_head.solo_",
                   "mask_head.mask_feat_head.conv_pred.0.": "mask_head.conv_pred."}
 LAST_NORMS = (".bn3.weight", ".conv3.norm.weight")       # scaled down, so that depth adds little
@@ -45,7 +47,7 @@ def weights(name):
         if key == "backbone.bottom_up.stem.conv1.weight":
             value = value / np.float32(60)               # AdelaiDet's input has a deviation of 60
         tensors[key] = value
-    if (FOLDER / f"{name}.npz").exists():
+    if family in TORCH and (FOLDER / f"{name}.npz").exists():
         calibrate(tensors, np.load(FOLDER / f"{name}.npz"), *TORCH[family][1:])
     return tensors
 
