@@ -84,10 +84,11 @@ def fetch(args):
     """Download the published file of a config; its path."""
     file = published_for(config_name(args.config), args.family)
     path = f"weights/published/{file.file}"
+    args.sha256 = args.sha256 or file.sha256             # also of a file that is there already
     if not Path(path).exists():
         print(f"fetching {file.address}")
         try:
-            found = download(file.address, path, args.sha256 or file.sha256)
+            found = download(file.address, path, args.sha256)
         except UserError as error:
             raise ConversionError(f"{error}; with a copy from elsewhere: "
                                   "python -m convert FILE") from None

@@ -6,7 +6,7 @@ and AdelaiDet, closed at the end of 2023: these need a local copy.
 import re
 from dataclasses import dataclass
 
-from config import CONFIGS
+from config import CONFIGS, get_config
 from convert.errors import ConversionError
 
 PPDET = "https://paddledet.bj.bcebos.com/models"
@@ -115,6 +115,26 @@ def table():
                      f"{address} |")
     lines += ["", *(f"{family}: {licence}" for family, licence in LICENCES.items())]
     return lines
+
+
+def zoo():
+    """The published files as a Markdown table with links, in the order of the configs."""
+    lines = ["| config | backbone | file of | mask AP | file |", "|---|---|---|---|---|"]
+    for file in sorted(PUBLISHED, key=lambda file: CONFIGS.index(file.config)):
+        number = CONFIGS.index(file.config)
+        link = f"{file.file} (host closed)" if file.closed else f"[{file.file}]({file.address})"
+        lines.append(f"| {number} {file.config} | {backbone_text(get_config(file.config))} | "
+                     f"{file.family} | {file.ap} | {link} |")
+    return lines
+
+
+def backbone_text(cfg):
+    """"R50-vd-DCN" and the like."""
+    if cfg.backbone != "resnet":
+        return "MobileNetV3"
+    text = f"{'X' if cfg.backbone_groups > 1 else 'R'}{cfg.backbone_depth}"
+    return text + ("-vd" if cfg.backbone_variant == "d" else "") + (
+        f"-DCNv{cfg.backbone_dcn}" if cfg.backbone_dcn else "")
 
 
 def published_for(config, family=None):

@@ -11,7 +11,7 @@ from convert.errors import ConversionError
 from convert.export import to_theirs
 from convert.families import EXPORTS
 from convert.fit import expected_shapes
-from convert.published import PUBLISHED, published_for
+from convert.published import LICENCES, PUBLISHED, published_for, zoo
 from convert.readers import Source
 from convert.rename import Naming, Rule
 from tests.golden.checkpoints import key_lists
@@ -271,3 +271,11 @@ def test_paddlex_is_paddledetection_with_whole_sizes():
     file = published_for("solov2_r50_fpn_1x", "paddlex")
     assert file.file == "SOLOv2_pretrained.pdparams" and file.ap == 35.5
     assert published_for("solov2_r50_fpn_1x").family == "ppdet"
+
+
+def test_model_zoo_is_the_table_of_published_files():
+    """docs/model_zoo.md holds exactly what `zoo` makes of the table."""
+    text = (Path(__file__).parent.parent / "docs/model_zoo.md").read_text(encoding="utf-8")
+    assert "\n".join(zoo()) in text
+    assert all(f"`{family}`" in text for family in LICENCES)
+    assert len(zoo()) == len(PUBLISHED) + 2
