@@ -5,7 +5,7 @@ Append, never reorder.
 import difflib
 import importlib
 
-from config.base import ConfigError, known_key, parse_value
+from config.base import Base, ConfigError, known_key, parse_value
 
 CONFIGS = (
     "solov2_r50_fpn_8gpu_3x",                    # 0
@@ -47,7 +47,7 @@ def config_class(spec):
     return importlib.import_module(f"config.{config_name(spec)}").Config
 
 
-def get_config(spec=DEFAULT_CONFIG, **overrides):
+def get_config(spec: str | int = DEFAULT_CONFIG, **overrides) -> Base:
     """An instance of the variant `spec` (number or name) with settings overridden.
 
     get_config(2); get_config("quickstart", num_classes=3).

@@ -210,10 +210,11 @@ def test_colors_of_classes_and_tracks(image):
 
 
 def test_legend_takes_a_free_corner_and_counts_what_does_not_fit():
-    taken = [Label("x", (0, 0, 0), (0, 0, 640, 200), (0, 0), 1, 1)]
+    taken = [(0, 0, 640, 200), (0, 100, 300, 480)]
     entries = [(color_of(index), f"class {index}: 1") for index in range(50)]
     labels = legend_labels(entries, (480, 640), taken)
-    assert all(inside(label, (480, 640)) and label.box[1] >= 190 for label in labels)
+    assert all(inside(label, (480, 640)) and label.box[1] >= 190 and label.box[0] > 300
+               for label in labels)
     assert labels[-1].text == f"+ {50 - len(labels) + 1}" and len(labels) > 5
     assert legend_labels(entries, (40, 40), []) == [] and legend_labels([], (480, 640), []) == []
 

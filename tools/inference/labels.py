@@ -115,8 +115,8 @@ def ink_on(color):
     return (0, 0, 0) if 0.114 * blue + 0.587 * green + 0.299 * red > 128 else (255, 255, 255)
 
 
-def legend_labels(entries, size, labels):
-    """Labels that explain colors, one below the other in the corner with the fewest `labels`.
+def legend_labels(entries, size, taken):
+    """Labels that explain colors, one below the other in the corner freest of the boxes `taken`.
 
     entries: list of (BGR color, text), the most important first; what does not fit is counted.
     """
@@ -132,8 +132,8 @@ def legend_labels(entries, size, labels):
     height = max(entry[0] for entry in measured)
     corners = [(x, y) for y in (0, size[0] - height * len(entries)) for x in (0, size[1] - width)]
     x, y = min(corners, key=lambda corner: sum(
-        overlap((*corner, corner[0] + width, corner[1] + height * len(entries)), label.box)
-        for label in labels))
+        overlap((*corner, corner[0] + width, corner[1] + height * len(entries)), box)
+        for box in taken))
     return [Label(text, color, (x, top, x + width, top + height), (x + pad, top + pad + ascent),
                   scale, thickness)
             for top, (color, text), (_, _, ascent, pad, scale, thickness)

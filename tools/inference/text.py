@@ -76,9 +76,9 @@ def font_files():
     """Paths of the preferred fonts that are installed, the best first."""
     paths = [path for folder in FONT_FOLDERS for path in Path(folder).expanduser().rglob("*")
              if path.suffix.lower() in (".ttf", ".ttc", ".otf")]
-    ranked = [(rank, str(path)) for path in paths for rank, part in enumerate(PREFERRED)
-              if part in path.name.lower()]
-    return [path for _, path in sorted(ranked)]
+    ranked = [(rank, "bold" in path.name.lower(), str(path)) for path in paths
+              for rank, part in enumerate(PREFERRED) if part in path.name.lower()]
+    return [path for _, _, path in sorted(ranked)]
 
 
 @functools.lru_cache(maxsize=64)

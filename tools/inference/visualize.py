@@ -84,7 +84,9 @@ def draw_marks(canvas, marks, legend=()):
             labels.append(label)
     for label in reversed(labels):                     # and stays on top
         draw_label(canvas, label)
-    for label in legend_labels(list(legend), canvas.shape[:2], labels):
+    taken = [label.box for label in labels] + [
+        (left, top, left + mask.shape[1], top + mask.shape[0]) for (top, left, mask), *_ in marks]
+    for label in legend_labels(list(legend), canvas.shape[:2], taken):
         draw_label(canvas, label)
 
 

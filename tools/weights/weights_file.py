@@ -116,7 +116,7 @@ def load_arrays(model, arrays, source):
     model.set_state_dict(arrays)
 
 
-def load_weights(model, path):
+def load_weights(model, path: str | os.PathLike) -> dict:
     """Strictly load a weights file into a model and return its meta.
 
     UserError names everything that does not fit.
