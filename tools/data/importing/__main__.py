@@ -59,7 +59,8 @@ def main(argv=None):
     collection = Collection(source)
     for name in refused:
         collection.leave_out(OUTSIDE_ZIP, name)
-    reader.read(source, collection)
+    with collection.progress:
+        reader.read(source, collection)
     written = write(collection, args.output, args.transfer)
     if not any(sum(one.counts.values()) for one in written):
         crowds = sum(thing.crowd for picture in collection.pictures for thing in picture.things)

@@ -70,10 +70,8 @@ def find_picture(name, key, size, collection):
     """aachen_000000_000019_gtFine... belongs to aachen_000000_000019_leftImg8bit.png."""
     stem = COARSE.sub("", name.rpartition("/")[2][:len(key.rpartition("/")[2])])
     source = collection.source
-    found = [image for image in source.images
-             if (file := image.rpartition("/")[2].rpartition(".")[0]).lower()
-             in (stem.lower(), f"{stem}_leftImg8bit".lower())
-             and not re.search(r"(?i)(ids|color)$", file)]
+    found = [image for end in ("", "_leftimg8bit")
+             for image in source.images_by_stem.get(stem.lower() + end, [])]
     same = [image for image in found if split_of(image) == split_of(name)]
     if same or found:
         return collection.add_file((same or found)[0], size, split_of(name))

@@ -15,6 +15,7 @@ from tools.data.importing.outlines import flat_ring
 from tools.data.masks import rle_runs, segmentation_to_rle
 from tools.errors import UserError
 from tools.files import atomic_file, write_json
+from tools.progress import progress
 
 SPLITS = ("train", "val", "test")
 NOT_FOUND = "images that were not found (kept as stated; give their folder with --images)"
@@ -161,7 +162,7 @@ def add_entries(content, pictures, numbers, first, collection):
     own_things = len(set(thing_ids)) == len(thing_ids) and "None" not in thing_ids
     if not own_images and image_ids[0] is not None or not own_things and set(thing_ids) > {"None"}:
         collection.note(RENUMBERED, ", ".join(sorted({picture.split for picture, _ in pictures})))
-    for picture, name in pictures:
+    for picture, name in progress(pictures, label="writing", unit="image"):
         number = picture.fields["id"] if own_images else first[0]
         first[0] += 1
         content["images"].append({**picture.fields, "id": number, "file_name": name,

@@ -13,6 +13,7 @@ from tools.data.importing.outlines import flat_ring, turned_back, turned_mask_ba
 from tools.data.importing.source import parts_of, split_of
 from tools.data.masks import mask_to_rle, polygons_to_mask
 from tools.errors import UserError, shown
+from tools.progress import Progress
 
 NO_CLASS = "objects without a class"
 NO_OUTLINE = "objects whose coordinates are no numbers or fewer than three points"
@@ -74,6 +75,7 @@ class Collection:
         self.source = source
         self.pictures, self.classes, self.sort_classes = [], {}, True
         self.left_out, self.notes = {}, {}
+        self.progress = Progress(None, "reading", "image")
         self._known, self._seen = {}, set()
 
     def declare(self, labels):
@@ -140,6 +142,7 @@ class Collection:
         known = self._known.setdefault(key, picture)
         if known is picture:
             self.pictures.append(picture)
+            self.progress.advance()
         else:
             self.note(SEVERAL_PLACES, picture.name)
         return known

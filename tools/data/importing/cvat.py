@@ -133,12 +133,12 @@ def read_tracks(root, file, collection):
     size_tag = root.find(".//original_size")
     size = whole_size(size_tag.findtext("height"), size_tag.findtext("width")) \
         if size_tag is not None else None
-    frames, missing = {}, set()
+    frames = {}
     for track in tracks:
         label = text_label(track.get("label"))
         for frame, kind, values in visible_shapes(track, collection):
             if frame not in frames:
-                frames[frame] = frame_picture(frame, size, root, file, collection, missing)
+                frames[frame] = frame_picture(frame, size, root, file, collection)
             picture, where = frames[frame], f"track {track.get('id')} frame {frame}"
             if picture is None:
                 continue
@@ -150,12 +150,11 @@ def read_tracks(root, file, collection):
                 collection.add_parts(picture, label, [part])
 
 
-def frame_picture(frame, size, root, file, collection, missing):
+def frame_picture(frame, size, root, file, collection):
     """The Picture of a frame: frame_000012.png, or the 12th image where their count fits."""
-    images = sorted(collection.source.images)
-    pattern = re.compile(rf"(?:^|\D)0*{frame}\.\w+$")
-    named = [name for name in images if re.search(r"(?i)frame_?\d+\.\w+$", name)
-             and pattern.search(name)]
+    images = list(collection.source.images)            # sorted
+    by_stem = collection.source.images_by_stem
+    named = by_stem.get(f"frame_{frame:06d}") or by_stem.get(f"frame_{frame}") or []
     count = root.findtext(".//task/size") or root.findtext(".//job/size") or ""
     if not named and count.isdigit() and int(count) == len(images) > frame:
         named = [images[frame]]

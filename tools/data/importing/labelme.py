@@ -87,7 +87,8 @@ def find_picture(name, content, collection):
 
 
 def same_stem(stem, source):
-    return [file for file in source.images if file.rpartition(".")[0] == stem]
+    found = source.images_by_stem.get(stem.rpartition("/")[2].lower(), [])
+    return [file for file in found if file.rpartition(".")[0] == stem]
 
 
 def other_size(found, size, collection):

@@ -77,8 +77,7 @@ def read_file(name, content, meaning, collection):
 def find_png(file_name, folder, source):
     """The PNG of an annotation: below the folder named like the json, else of the nearest path."""
     wanted = f"{folder}/{file_name}".split("/")
-    found = [name for name in source.ending(file_name.rpartition("/")[2].lower())
-             if name.rpartition("/")[2].lower() == file_name.rpartition("/")[2].lower()]
+    found = source.by_file_name.get(file_name.rpartition("/")[2].lower(), [])
     return max(found, key=lambda name: common_tail(wanted, name.split("/")), default=None)
 
 

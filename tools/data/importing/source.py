@@ -60,6 +60,22 @@ class Source:
         """Where the files really are, links resolved: what no output may replace."""
         return {os.path.realpath(file) for file in (*self.files.values(), *self.images.values())}
 
+    @functools.cached_property
+    def by_file_name(self):
+        """{name of a file without its folder, in small letters: [names]}."""
+        found = defaultdict(list)
+        for name in self.files:
+            found[name.rpartition("/")[2].lower()].append(name)
+        return found
+
+    @functools.cached_property
+    def images_by_stem(self):
+        """{name of an image without folder and ending, in small letters: [names]}."""
+        found = defaultdict(list)
+        for name in self.images:
+            found[name.rpartition("/")[2].rpartition(".")[0].lower()].append(name)
+        return found
+
     def ending(self, *suffixes):
         """Sorted names of the files with one of these endings, whatever the case."""
         return [name for name in self.files if name.lower().endswith(suffixes)]

@@ -60,14 +60,14 @@ def read(source, collection):
 
 def class_file(name, source):
     wanted = name.lower().replace("segmentationobject", "segmentationclass")
-    return next(file for file in [*source.files, name] if file.lower() == wanted or file is name)
+    found = source.by_file_name[wanted.rpartition("/")[2]]
+    return next((file for file in found if file.lower() == wanted), None)
 
 
 def image_of(stem, mask, source):
     """The image of a mask: the one of its name that is not among the masks itself."""
-    found = [name for name in source.images
-             if name.rpartition("/")[2].rpartition(".")[0] == stem
-             and not any(part.lower().startswith("segmentation") for part in name.split("/"))]
+    found = [name for name in source.images_by_stem.get(stem.lower(), [])
+             if not any(part.lower().startswith("segmentation") for part in name.split("/"))]
     base = mask.lower().partition("segmentationobject")[0]
     near = [name for name in found if name.lower().startswith(base)]
     return (near or found or [None])[0]

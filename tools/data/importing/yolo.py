@@ -54,9 +54,7 @@ def is_label_file(source, name):
 
 
 def label_images(source, name):
-    stem = name.rpartition("/")[2].rpartition(".")[0].lower()
-    return [image for image in source.images
-            if image.rpartition("/")[2].rpartition(".")[0].lower() == stem]
+    return source.images_by_stem.get(name.rpartition("/")[2].rpartition(".")[0].lower(), [])
 
 
 def read(source, collection):
