@@ -5,7 +5,14 @@ configure()
 
 import sys
 
-from tools.cli import add_prediction_arguments, add_video_arguments, build_parser, load_config, run
+from tools.cli import (
+    add_prediction_arguments,
+    add_video_arguments,
+    build_parser,
+    engine_options,
+    load_config,
+    run,
+)
 from tools.inference.images import segment_images
 from tools.inference.inputs import find_inputs
 from tools.inference.predictor import ROOT, Predictor
@@ -46,7 +53,7 @@ def main(argv=None):
                          exclude=args.output)
     for sentence in inputs.notes + inputs.problems:
         print(f"note: {sentence}", file=sys.stderr)
-    predictor = Predictor(cfg, args.weights, args.device, args.engine)
+    predictor = Predictor(cfg, args.weights, args.device, **engine_options(args))
     print(describe(predictor.device))
     print(f"engine: {predictor.engine_choice}")
     print(f"config {cfg.name}, weights {predictor.weights}, {len(inputs.images)} images"

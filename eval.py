@@ -5,7 +5,7 @@ configure()
 
 import sys
 
-from tools.cli import add_prediction_arguments, build_parser, load_config, run
+from tools.cli import add_prediction_arguments, build_parser, engine_options, load_config, run
 from tools.data.splits import open_dataset
 from tools.data.truth import OWN_MEASURES
 from tools.distributed import is_main, start
@@ -32,9 +32,9 @@ def parse_args(argv=None):
 def main(argv=None):
     args = parse_args(argv)
     cfg = load_config(args)
-    device = start(args.device)
+    device = start(args.device, vulkan=True)
     print(describe(device))
-    predictor = Predictor(cfg, args.weights, device, args.engine)
+    predictor = Predictor(cfg, args.weights, device, **engine_options(args))
     print(f"engine: {predictor.engine_choice}")
     print(f"config: {cfg.name}, weights: {predictor.weights}, {len(predictor.class_names)} classes")
     dataset = open_dataset(cfg, "val", class_names=predictor.class_names)

@@ -5,7 +5,7 @@ configure()
 
 import sys
 
-from tools.cli import add_prediction_arguments, build_parser, load_config, run
+from tools.cli import add_prediction_arguments, build_parser, engine_options, load_config, run
 from tools.data.splits import open_dataset
 from tools.distributed import is_main, start
 from tools.evaluation.evaluate import predict_to_disk
@@ -30,8 +30,8 @@ def parse_args(argv=None):
 def main(argv=None):
     args = parse_args(argv)
     cfg = load_config(args)
-    device = start(args.device)
-    predictor = Predictor(cfg, args.weights, device, args.engine)
+    device = start(args.device, vulkan=True)
+    predictor = Predictor(cfg, args.weights, device, **engine_options(args))
     print(describe(device))
     print(f"engine: {predictor.engine_choice}")
     print(f"config {cfg.name}, weights {predictor.weights}, images of {cfg.test_json}")

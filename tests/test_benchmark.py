@@ -54,7 +54,7 @@ def test_instances_are_matched_by_class_and_mask():
 def test_8_bits_without_their_packages(monkeypatch):
     monkeypatch.setitem(sys.modules, "nncf", None)                   # as if not installed
     monkeypatch.delitem(sys.modules, "tools.engines.int8", raising=False)
-    with pytest.raises(UserError, match="'openvino-int8' needs more .*requirements-int8.txt"):
+    with pytest.raises(UserError, match="precision int8 needs more .*requirements-extras.txt"):
         infer.main([*SMALL, "--engine", "openvino-int8"])
 
 

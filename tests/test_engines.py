@@ -7,24 +7,26 @@ import pytest
 
 from config import CONFIGS, get_config
 from tests.builders import SLIM, TINY, realistic
-from tools.engines import cache
-from tools.engines import open as engines
-from tools.engines.check import deviation, flat
+from tools.engines import cache, choice, network
+from tools.engines import exports as engine_exports
+from tools.engines.check import HALF_TOLERANCE, deviation, flat
 from tools.engines.dygraph import Dygraph
+from tools.engines.exports import version_of
 from tools.engines.ncnn import Ncnn
 from tools.engines.onnxruntime import OnnxRuntime
-from tools.engines.open import EXPORTED, open_engine, version_of
+from tools.engines.open import EXPORTED, open_engine
+from tools.engines.openvino import OpenVino
 from tools.errors import UserError
 from tools.inference.predictor import Predictor
 from tools.weights.weights_file import NETWORK_SETTINGS, meta_of, save_weights, to_arrays
 
 
 def installed(name):
-    return engines.installed(EXPORTED[name])
+    return engine_exports.installed(EXPORTED[name])
 
 
 KINDS = [pytest.param(name, marks=pytest.mark.skipif(not installed(name), reason=(
-    f"{' or '.join(kind.needs)} is not installed (requirements-engines.txt)")))
+    f"{' or '.join(kind.needs)} is not installed (requirements.txt)")))
     for name, kind in EXPORTED.items()]
 ANY = next(name for name in EXPORTED if installed(name))            # ncnn, the quickest to export
 SIZES = ((1, 3, 96, 160), (2, 3, 32, 64))                           # in turn, by one engine
@@ -164,14 +166,37 @@ def test_two_exports_at_once(name, own_weights):
     assert len(found) == 2 and len(exports(weights)) == 1
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_half_precision_is_used_or_said_to_be_missing(name, tiny):
+    cfg, weights = tiny
+    engine, note = open_engine(name, "cpu", weights, cfg, lambda: realistic(cfg), "half")
+    exact, _ = open_engine(name, "cpu", weights, cfg, lambda: realistic(cfg))
+    images = np.random.default_rng(3).normal(size=(1, 3, 64, 64)).astype(np.float32)
+    error = deviation(engine(images), exact(images))
+    if EXPORTED[name].half():
+        assert note == "" and 1e-4 < error < HALF_TOLERANCE
+    else:
+        assert note == f"{name} has no half precision on this processor: float32" and error == 0
+
+
+def test_bf16_of_openvino_where_the_processor_lacks_it(tiny, monkeypatch):
+    """The hint alone, forced: what runs then is still the network."""
+    pytest.importorskip("openvino", reason="openvino is not installed (requirements.txt)")
+    cfg, weights = tiny
+    exact, _ = open_engine("openvino", "cpu", weights, cfg, lambda: realistic(cfg))
+    monkeypatch.setattr(OpenVino, "half", staticmethod(lambda: "bf16"))
+    engine, note = open_engine("openvino", "cpu", weights, cfg, lambda: realistic(cfg), "half")
+    images = np.random.default_rng(3).normal(size=(1, 3, 96, 160)).astype(np.float32)
+    assert note == "" and deviation(engine(images), exact(images)) < HALF_TOLERANCE
+
+
 def test_an_export_that_differs_is_refused_and_not_kept(own_weights, monkeypatch):
     cfg, weights = own_weights
-    monkeypatch.setattr(engines, "EXPORTED", {ANY: EXPORTED[ANY]})
-    from tools.engines.network import NetworkWriter
-
-    write_fpn = NetworkWriter.fpn
-    monkeypatch.setattr(NetworkWriter, "fpn", lambda self, fpn, features: [
-        self.graph("Mul", p, 1.001) for p in write_fpn(self, fpn, features)])
+    monkeypatch.setattr(choice, "FAST", (EXPORTED[ANY],))
+    monkeypatch.setattr(choice, "LAST", ())
+    folded = network.folded
+    monkeypatch.setattr(network, "folded", lambda conv, norm=None: [
+        part if part is None else part * np.float32(1.001) for part in folded(conv, norm)])
     with pytest.raises(UserError, match=f"'{ANY}' .* differs from dygraph by"):
         Predictor(cfg, weights, "cpu", ANY)
     assert exports(weights) == []
@@ -181,41 +206,17 @@ def test_an_export_that_differs_is_refused_and_not_kept(own_weights, monkeypatch
 
 def test_results_that_are_not_numbers_are_refused_and_errors_are_told(own_weights, monkeypatch):
     cfg, weights = own_weights
-    monkeypatch.setattr(engines, "difference", lambda engine, reference: float("nan"))
+    monkeypatch.setattr(engine_exports, "difference", lambda engine, reference: float("nan"))
     with pytest.raises(UserError, match=f"'{ANY}' .* differs from dygraph by nan"):
         Predictor(cfg, weights, "cpu", ANY)
 
     def fail(engine, reference):
         raise NotImplementedError("no such operator")
 
-    monkeypatch.setattr(engines, "difference", fail)
+    monkeypatch.setattr(engine_exports, "difference", fail)
     with pytest.raises(UserError, match=f"'{ANY}' .* cannot run .*: no such operator"):
         Predictor(cfg, weights, "cpu", ANY)
     assert exports(weights) == []
-
-
-@pytest.mark.parametrize("device, missing, chosen", [
-    ("gpu", (), "dygraph"), ("cpu", tuple(EXPORTED), "dygraph"),
-    ("cpu", ("ncnn", "openvino", "onnxruntime"), "paddle-inference"),
-    ("cpu", ("ncnn", "openvino"), "onnxruntime"), ("cpu", ("ncnn",), "openvino"),
-    ("cpu", (), "ncnn")])
-def test_auto_takes_the_fastest_there_is_and_says_why(device, missing, chosen, tiny, monkeypatch):
-    cfg, weights = tiny
-    if chosen in EXPORTED and not installed(chosen):
-        pytest.skip(f"{chosen} or onnx is not installed (requirements-engines.txt)")
-    if missing:
-        monkeypatch.setattr(engines, "installed", lambda kind: kind.name not in missing)
-    engine, reasons = open_engine("auto", device, weights, cfg, lambda: realistic(cfg))
-    assert engine.name == chosen
-    assert reasons == (f"not installed: {', '.join(missing)}; {engines.INSTALL}" if missing else "")
-
-
-def test_auto_says_where_ncnn_lacks_an_operation(tiny, monkeypatch):
-    pytest.importorskip("ncnn", reason="ncnn is not installed (requirements-engines.txt)")
-    monkeypatch.setattr(engines, "EXPORTED", {"ncnn": Ncnn})
-    cfg = tiny[0].replace(backbone_groups=2, backbone_dcn=1)
-    engine, reasons = open_engine("auto", "cpu", tiny[1], cfg, lambda: realistic(tiny[0]))
-    assert (engine.name, reasons) == ("dygraph", "ncnn has no deformable convolution with groups")
 
 
 def test_an_engine_that_cannot_be_used_is_an_error(tiny):
@@ -223,3 +224,11 @@ def test_an_engine_that_cannot_be_used_is_an_error(tiny):
         open_engine("tensorrt", "cpu", tiny[1], tiny[0], None)
     with pytest.raises(UserError, match="runs on the CPU, not on 'gpu:0': add --device cpu"):
         open_engine("openvino", "gpu:0", tiny[1], tiny[0], None)
+    with pytest.raises(UserError, match="unknown precision 'bf16': expected float32, half, int8"):
+        open_engine("auto", "cpu", tiny[1], tiny[0], None, "bf16")
+    with pytest.raises(UserError, match="int8 is OpenVINO's on the CPU"):
+        open_engine("ncnn", "cpu", tiny[1], tiny[0], None, "int8")
+    with pytest.raises(UserError, match="calibration images are for --precision int8"):
+        open_engine("auto", "cpu", tiny[1], tiny[0], None, "half", (["a.jpg"], None))
+    with pytest.raises(UserError, match="'openvino' does not run on 'vulkan:0'"):
+        open_engine("openvino", "vulkan:0", tiny[1], tiny[0], None)

@@ -16,7 +16,7 @@ from tools.data.transforms import pad_to_divisor
 from tools.engines.check import flat
 from tools.errors import UserError
 from tools.export import __main__ as export
-from tools.export import predict_example
+from tools.export import predict_example, predict_numpy_example
 from tools.inference.predictor import Predictor
 from tools.weights.weights_file import meta_of, save_weights, to_arrays
 
@@ -129,16 +129,16 @@ def test_dygraph_mode_is_back_after_an_export(weights, tmp_path):
 
 
 def test_eight_bits(tmp_path, monkeypatch):
-    pytest.importorskip("nncf", reason="nncf is not installed (requirements-int8.txt)")
+    pytest.importorskip("nncf", reason="nncf is not installed (requirements-extras.txt)")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
     cfg, path = get_config("quickstart"), str(tmp_path / "own.pdparams")
     shutil.copy(ROOT / "weights" / "quickstart.pdparams", path)
-    with pytest.raises(UserError, match=r"no 8-bit network of .* --format openvino-int8"):
+    with pytest.raises(UserError, match=r"no 8-bit network of .* give --calibration"):
         Predictor(cfg, path, "cpu", "openvino-int8")
     export.main(["--weights", path, "--format", "openvino-int8", "--calibration",
                  f"{ROOT}/images/test"])
     exact, rounded = (Predictor(cfg, path, "cpu", name) for name in ("dygraph", "openvino-int8"))
-    assert rounded.engine_choice.startswith("openvino-int8 ")
+    assert rounded.engine_choice.startswith("openvino int8 ")
     images, _ = exact.preprocess(cv2.imread(f"{ROOT}/images/test/000001.jpg"))
     images = pad_to_divisor([images], 32)
     errors = [np.abs(ours - theirs).mean() / theirs.std() for ours, theirs in
@@ -154,5 +154,61 @@ def test_calibration_and_eight_bits_need_each_other(arguments):
 
 def test_a_missing_package_is_one_sentence(weights, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tools.export.onnx_file", None)
-    with pytest.raises(UserError, match="--format onnx needs more .*requirements-engines.txt"):
+    with pytest.raises(UserError, match="--format onnx needs more .*requirements.txt"):
         exported(weights, "onnx", tmp_path)
+
+
+FOLDERS = [pytest.param(name, marks=pytest.mark.skipif(
+    not installed(name), reason=f"{name} or onnx is not installed"))
+    for name in ("ncnn", "openvino")]
+
+
+def exported_network(weights, kind, folder, *more):
+    """(run, about, predictor) of the network alone."""
+    cfg, path = weights
+    output = str(folder / kind)
+    export.main(["--weights", path, "--format", kind, "--output", output,
+                 "-o", *(f"{key}={value}" for key, value in TINY.items()), *more])
+    return *predict_numpy_example.load(output), Predictor(cfg, path, "cpu", "dygraph")
+
+
+@pytest.mark.parametrize("settings", [{}, {
+    "nms_kernel": "linear", "update_threshold": 1e-4, "channel_order": "bgr"}], ids=str)
+@pytest.mark.parametrize("kind", FOLDERS)
+def test_the_numpy_example_finds_what_the_predictor_finds(kind, settings, tmp_path):
+    run, about, predictor = exported_network(save(tmp_path, "tiny", **settings), kind, tmp_path,
+                                             *(f"{key}={value}" for key, value in settings.items()))
+    images = np.random.default_rng(2).normal(size=(1, 3, 64, 96)).astype(np.float32)
+    scores, class_indices, probs = predict_numpy_example.decode(run(images), about)
+    expected, = predictor.predict_tensor(images, [(64, 96)], [(64, 96)])
+    assert len(scores) == len(expected) > 5 and probs.shape[1:] == (16, 24)
+    np.testing.assert_allclose(scores, expected.scores, rtol=1e-3, atol=1e-5)
+    np.testing.assert_array_equal(class_indices, expected.class_indices)
+    image = np.random.default_rng(1).integers(0, 256, (50, 91, 3), np.uint8)
+    whole, found = predictor(image), predict_numpy_example.predict(run, about, image)
+    assert abs(len(found[0]) - len(whole)) <= 2 and found[2].shape[1:] == (50, 91)
+    assert abs(found[2].mean() - whole.masks.mean()) < 0.05      # resized in whole numbers
+
+
+@pytest.mark.parametrize("kind", FOLDERS)
+def test_the_numpy_example_runs_alone(kind, weights, tmp_path):
+    """As a script, with numpy and its engine only."""
+    exported_network(weights, kind, tmp_path)
+    pixels = np.full((40, 50, 3), 90, np.uint8)
+    (tmp_path / "photo.ppm").write_bytes(b"P6 50 40 255\n" + pixels.tobytes())
+    script = tmp_path / "example.py"
+    blocked = "import sys; sys.modules.update(dict.fromkeys(['paddle', 'cv2', 'PIL', 'onnx']))\n"
+    script.write_text(blocked + Path(predict_numpy_example.__file__).read_text())
+    done = subprocess.run([sys.executable, "-I", str(script), kind, "photo.ppm"],
+                          cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "circle" in done.stdout and "pixels" in done.stdout
+    np.testing.assert_array_equal(predict_numpy_example.read_image(str(tmp_path / "photo.ppm")),
+                                  pixels)
+
+
+def test_ncnn_says_what_it_cannot_hold(tmp_path):
+    saved = save(tmp_path, "tiny", backbone_groups=2, backbone_group_width=64, backbone_dcn=1,
+                 backbone_dcn_stages=(3,), backbone_depth=50)
+    with pytest.raises(UserError, match="ncnn has no deformable convolution with groups"):
+        export.write_ncnn(Predictor(saved[0], saved[1], "cpu", "dygraph"), tmp_path / "out", "")

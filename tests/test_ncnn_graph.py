@@ -95,7 +95,7 @@ def test_coordinates_by_hand():
 
 def test_wide_convolutions_agree_with_dygraph(tmp_path):
     """64 to 512 channels, where ncnn takes the Winograd transform; sides that 4 does not divide."""
-    pytest.importorskip("ncnn", reason="ncnn is not installed (requirements-engines.txt)")
+    pytest.importorskip("ncnn", reason="ncnn is not installed (requirements.txt)")
     paddle.seed(0)
     model = build_solov2(get_config("solov2_light_448_r18_fpn_3x"))
     Ncnn.write(model, tmp_path)
@@ -105,7 +105,7 @@ def test_wide_convolutions_agree_with_dygraph(tmp_path):
 
 
 def test_files_that_ncnn_cannot_read(tmp_path):
-    pytest.importorskip("ncnn", reason="ncnn is not installed (requirements-engines.txt)")
+    pytest.importorskip("ncnn", reason="ncnn is not installed (requirements.txt)")
     (tmp_path / "network.param").write_text("7767517\n1 1\nNoLayer a 0 1 a\n")
     (tmp_path / "network.bin").write_bytes(b"")
     with pytest.raises(RuntimeError, match="cannot read '.*network.param'"):

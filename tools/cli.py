@@ -6,6 +6,7 @@ from signal import SIGINT, SIGTERM
 from config import DEFAULT_CONFIG, get_config, list_configs, parse_overrides
 from config.base import ConfigError
 from tools.errors import UserError
+from tools.runtime import limit_threads
 from tools.stopping import CODES, Stopped, interruptible, leave
 from tools.version import VERSION
 
@@ -42,7 +43,7 @@ def add_config_arguments(parser):
                         metavar="KEY=VALUE",
                         help="replace settings of the config, e.g. -o batch_size=4 seed=7")
     parser.add_argument("--device", default="auto", metavar="DEVICE",
-                        help="auto, cpu, gpu or gpu:N (default: %(default)s)")
+                        help="auto, cpu, gpu, gpu:N, or vulkan:N to predict (default: %(default)s)")
 
 
 def add_prediction_arguments(parser):
@@ -52,11 +53,25 @@ def add_prediction_arguments(parser):
     parser.add_argument("--engine", default="auto", metavar="ENGINE",
                         help="what runs the network: ncnn, openvino, onnxruntime, "
                              "paddle-inference, dygraph, openvino-int8, or auto, the fastest exact "
-                             "one that is installed (requirements-engines.txt) and works here "
+                             "one that is installed and works here, as measured at its first use "
                              "(default: %(default)s)")
+    parser.add_argument("--precision", choices=("float32", "half", "int8"), default="float32",
+                        help="half: bf16 or float16 where the device computes in it; int8: "
+                             "OpenVINO's 8 bits (default: %(default)s)")
+    parser.add_argument("--calibration", default="", metavar="FOLDER",
+                        help="some ten to 300 typical images: makes the 8-bit network, once")
+    parser.add_argument("--threads", type=positive_int, metavar="N",
+                        help="of the processor (default: all that this process may use)")
     parser.add_argument("--batch-size", type=positive_int, default=1, metavar="N",
                         help="images of one padded size that the network sees at once; the results "
                              "are the same (default: %(default)s)")
+
+
+def engine_options(args):
+    """What --engine, --precision, --calibration and --threads mean for a Predictor."""
+    if args.threads:
+        limit_threads(args.threads)
+    return {"engine": args.engine, "precision": args.precision, "calibration": args.calibration}
 
 
 def add_video_arguments(parser):

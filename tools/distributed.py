@@ -23,7 +23,7 @@ from paddle.base.core import create_or_get_global_tcp_store
 from paddle.distributed import get_rank, get_world_size
 
 from tools.errors import UserError
-from tools.runtime import resolve_device
+from tools.runtime import paddle_device, resolve_device
 from tools.stopping import PARENT, leave
 
 BACKEND = "PADDLE_DISTRI_BACKEND"     # where the launcher leaves its --backend
@@ -31,7 +31,7 @@ GRACE = 20                            # seconds for the launcher to find the pro
 BARRIERS = itertools.count()
 
 
-def start(device):
+def start(device, vulkan=False):
     """Set the device (as in `resolve_device`) and join the other processes; returns the device.
 
     Only rank 0 keeps its standard output.  UserError for one GPU asked for by several processes.
@@ -39,14 +39,14 @@ def start(device):
     several = get_world_size() > 1
     if several and device == "auto" and os.environ.get(BACKEND) == "gloo":
         device = "cpu"
-    device = resolve_device(device)
+    device = resolve_device(device, vulkan)
     if several and device.startswith("gpu:"):
         raise UserError(f"{get_world_size()} processes cannot share device '{device}'; name the "
                         "GPUs in the launcher (--gpus 0,1) and leave --device out")
-    paddle.set_device(device)
+    paddle.set_device(paddle_device(device))
     if several:
         end_without(PARENT)
-        os.environ[BACKEND] = "gloo" if device == "cpu" else "nccl"
+        os.environ[BACKEND] = "gloo" if paddle_device(device) == "cpu" else "nccl"
         with contextlib.redirect_stdout(None), contextlib.redirect_stderr(io.StringIO()):
             dist.init_parallel_env()           # prints the flags that Paddle itself has set
         if get_rank() > 0:

@@ -25,6 +25,7 @@ except ImportError:                    # Windows
 
 from tools.errors import UserError
 from tools.stopping import exit_at_once, is_own_script
+from tools.vulkan import fastest_gpu, find_device
 
 THREADS = "OMP_NUM_THREADS"
 MKL_PATH = "MKL_DEBUG_CPU_TYPE"
@@ -129,20 +130,28 @@ def describe(device="auto"):
     if os.environ.get(MKL_PATH):
         maker = " (AMD)" if is_amd(cpu_vendor()) else ""
         parts.append(f"{MKL_PATH}={os.environ[MKL_PATH]}{maker}")
-    parts += [f"paddle {paddle.__version__}", f"device {resolve_device(device)}"]
+    device = resolve_device(device, vulkan=True)
+    if device.startswith("vulkan"):
+        device += f" {find_device(device).name}"
+    parts += [f"paddle {paddle.__version__}", f"device {device}"]
     return "runtime: " + ", ".join(parts)
 
 
-def resolve_device(device):
-    """The string for `paddle.set_device` behind "auto", "cpu", "gpu" or "gpu:N".
+def resolve_device(device, vulkan=False):
+    """The device behind "auto", "cpu", "gpu", "gpu:N", "vulkan" or "vulkan:N".
 
-    "auto" is the GPU where there is one.  "gpu" without a number stays as it is: Paddle then takes
-    the GPU of its rank (paddle.distributed.launch).  Raises UserError for anything else and for a
-    GPU that is not there.
+    "auto" is Paddle's GPU where there is one.  "gpu" without a number stays as it is: Paddle then
+    takes the GPU of its rank (paddle.distributed.launch); with Paddle's CPU build it is the first
+    GPU that Vulkan shows.  vulkan: whether the caller only predicts, which is all that Vulkan can
+    do.  Raises UserError for anything else and for a GPU that is not there.
     """
-    match = re.fullmatch(r"auto|cpu|gpu(?::(\d+))?", device)
+    match = re.fullmatch(r"auto|cpu|gpu(?::(\d{1,4}))?|vulkan(?::\d{1,4})?", device)
     if not match:
-        raise UserError(f"unknown device '{device}': expected auto, cpu, gpu or gpu:N")
+        raise UserError(f"unknown device '{device}': expected auto, cpu, gpu, gpu:N or vulkan:N")
+    if device.startswith("vulkan"):
+        if not vulkan:
+            raise UserError(f"device '{device}' can only predict: use cpu, gpu or gpu:N")
+        return f"vulkan:{find_device(device).index}"
     if device == "cpu":
         return device
     import paddle
@@ -151,6 +160,8 @@ def resolve_device(device):
     gpus = paddle.device.cuda.device_count() if with_gpu else 0
     if device == "auto":
         return "gpu" if gpus else "cpu"
+    if not with_gpu and vulkan and device == "gpu" and (found := fastest_gpu()):
+        return f"vulkan:{found.index}"
     if not with_gpu:
         raise UserError(f"device '{device}' needs the GPU build of Paddle, this is the CPU build: "
                         "install paddlepaddle-gpu (README) or use --device cpu")
@@ -158,6 +169,11 @@ def resolve_device(device):
         raise UserError(f"device '{device}' does not exist: Paddle sees {gpus} GPU(s), counted "
                         "from 0; check nvidia-smi and CUDA_VISIBLE_DEVICES or use --device cpu")
     return device
+
+
+def paddle_device(device):
+    """What `paddle.set_device` takes for a resolved device: Paddle has no Vulkan."""
+    return "cpu" if device.startswith("vulkan") else device
 
 
 def available_cores():
@@ -173,6 +189,14 @@ def available_cores():
 def threads():
     """As many as Paddle takes, for other engines."""
     return int(os.environ.get(THREADS, "").partition(",")[0] or available_cores())
+
+
+def limit_threads(count):
+    """Use that many threads from now on, in this thread of Paddle and in what opens later."""
+    os.environ[THREADS] = str(count)
+    for library in ("libgomp.so.1", "libiomp5.so"):        # of Paddle and of ncnn; Linux
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(library).omp_set_num_threads(count)
 
 
 def cgroup_quota(root):

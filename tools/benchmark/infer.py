@@ -16,11 +16,9 @@ from tools.benchmark.agreement import report_agreement
 from tools.benchmark.growth import GROWTHS, measure_growth
 from tools.benchmark.synthetic import photograph, random_weights
 from tools.benchmark.train_step import Clock, count_operations, sgemm_rate
-from tools.cli import add_prediction_arguments, build_parser, load_config
+from tools.cli import add_prediction_arguments, build_parser, engine_options, load_config
 from tools.data.images import read_image
 from tools.data.transforms import pad_to_divisor
-from tools.engines.open import INT8
-from tools.errors import UserError
 from tools.inference.pipeline import Pipeline
 from tools.inference.predictor import Predictor
 from tools.inference.visualize import draw
@@ -58,9 +56,9 @@ def main(argv):
         path = f"{folder}/image.jpg"
         write_image(path, image)
         weights = args.weights or random_weights(cfg, image, f"{folder}/random.pdparams")
-        if args.engine == INT8 and not args.weights:
-            calibrate(cfg, weights, path)
-        predictor = Predictor(cfg, weights, args.device, args.engine)
+        if "int8" in (args.precision, args.engine.rpartition("-")[2]) and not args.weights:
+            args.calibration = path
+        predictor = Predictor(cfg, weights, args.device, **engine_options(args))
         print(describe(predictor.device))
         print(f"engine: {predictor.engine_choice}")
         print(f"config {cfg.name}, weights {args.weights or 'random'}, image "
@@ -75,16 +73,6 @@ def main(argv):
         if args.images:
             report_pipeline(predictor, path, args.images, args.batch_size)
     return 0
-
-
-def calibrate(cfg, weights, image):
-    """Make the 8-bit network of weights that nobody could have exported before."""
-    try:
-        from tools.export.int8 import calibrate as write_int8
-    except ImportError as error:
-        raise UserError(f"engine '{INT8}' needs more ({error}): pip install -r "
-                        "requirements-int8.txt") from None
-    write_int8(Predictor(cfg, weights, "cpu", "dygraph"), image)
 
 
 def report_stages(predictor, path, runs):

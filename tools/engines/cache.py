@@ -66,6 +66,12 @@ def find(weights, name):
     return None
 
 
+def discard(weights, name):
+    """Remove an export, if there is one."""
+    for place in cache_folders(weights):
+        shutil.rmtree(place / name, ignore_errors=True)
+
+
 def fault_of(folder):
     """What is wrong with an export, in words; "" if it is whole."""
     try:

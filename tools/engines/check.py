@@ -4,6 +4,7 @@ import numpy as np
 from model.arrays import to_host
 
 TOLERANCE = 1e-4       # largest difference to dygraph, as a part of the output's deviation
+HALF_TOLERANCE = 0.5   # bf16 is off by 0.13 to 0.26 at most; more would be a fault
 CHECK_SHAPE = (2, 3, 96, 160)
 
 

@@ -10,7 +10,9 @@ import paddle
 from model.arrays import to_host
 from model.layers import append_coordinates
 from tools.engines.ncnn_graph import COORDINATES, write_network
-from tools.engines.network import OUTPUTS, named
+from tools.engines.network import OUTPUTS, has_deform_conv, named
+from tools.runtime import processor
+from tools.vulkan import find_device, quiet_output
 
 FILE = "network.param"                         # and network.bin
 
@@ -23,19 +25,31 @@ class Ncnn:
 
     name, package, needs = "ncnn", "ncnn", ("ncnn",)
 
-    def __init__(self, folder, threads):
+    def __init__(self, folder, threads, precision="float32", device="cpu"):
         import ncnn
 
+        self.precision = precision
         self.version, self.mat = ncnn.__version__, ncnn.Mat
-        self.net = ncnn.Net()
-        self.net.opt.num_threads = threads
-        for kind in ("bf16_storage", "fp16_packed", "fp16_storage", "fp16_arithmetic"):
-            setattr(self.net.opt, f"use_{kind}", False)
+        with quiet_output():                           # of Vulkan's loader
+            self.net = ncnn.Net()
+            self.net.opt.num_threads = threads
+            self.set_precision("float16" if device != "cpu" else self.half(), precision == "half")
+            if device != "cpu":
+                self.net.opt.use_vulkan_compute = True
+                self.net.set_vulkan_device(find_device(device).index)
         layers, numbers = Path(folder, FILE), Path(folder, FILE).with_suffix(".bin")
         if self.net.load_param(str(layers)) or self.net.load_model(str(numbers)):
             raise RuntimeError(f"it cannot read '{layers}' and '{numbers}'")
         self.strides = [(name, int(name.removeprefix(COORDINATES)))
                         for name in self.net.input_names() if name.startswith(COORDINATES)]
+
+    def set_precision(self, name, on):
+        """Let the net compute in "bf16" or "float16", or in float32 if not `on`."""
+        half = {"bf16": ("bf16_storage",),
+                "float16": ("fp16_packed", "fp16_storage", "fp16_arithmetic")}
+        for kind, options in half.items():
+            for option in options:
+                setattr(self.net.opt, f"use_{option}", on and kind == name)
 
     def __call__(self, images):
         runs = [self.run(image) for image in to_host(images)]
@@ -68,6 +82,20 @@ class Ncnn:
         if cfg.backbone_dcn and cfg.backbone_groups > 1:
             return "ncnn has no deformable convolution with groups"
         return ""
+
+    @staticmethod
+    def half():
+        """"float16" or "bf16", whichever this processor computes in; or ""."""
+        import ncnn
+
+        if ncnn.cpu_support_arm_asimdhp():
+            return "float16"
+        return "bf16" if "avx512_bf16" in processor() else ""
+
+    @staticmethod
+    def on_the_cpu(cfg):
+        """What of the network of a config has no shader, in words; "" for nothing."""
+        return "deformable convolutions run on the CPU" if has_deform_conv(cfg) else ""
 
 
 def coordinates(height, width):

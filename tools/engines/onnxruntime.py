@@ -16,10 +16,11 @@ class OnnxRuntime:
 
     name, package, needs = "onnxruntime", "onnxruntime", ("onnx", "onnxruntime")
 
-    def __init__(self, folder, threads):
+    def __init__(self, folder, threads, precision="float32", device="cpu"):
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as state
 
+        self.precision = "float32"
         self.version = onnxruntime.__version__
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -46,4 +47,8 @@ class OnnxRuntime:
         if has_deform_conv(cfg) and numbers < FIRST_WITH_DEFORM_CONV:
             return (f"onnxruntime {version} has no deformable convolution on the CPU, "
                     f"{'.'.join(map(str, FIRST_WITH_DEFORM_CONV))} has (Python 3.11 or later)")
+        return ""
+
+    @staticmethod
+    def half():
         return ""

@@ -17,12 +17,14 @@ class OpenVino:
 
     name, package, needs = "openvino", "openvino", ("onnx", "openvino")
 
-    def __init__(self, folder, threads):
+    def __init__(self, folder, threads, precision="float32", device="cpu"):
         import openvino
 
+        self.precision = precision
         self.version = openvino.__version__.partition("-")[0]
-        # The hint keeps processors with 16-bit arithmetic from rounding to it.
-        settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads,
+        # Without the hint, processors with 16-bit arithmetic round to it.
+        hint = self.half() if precision == "half" else "f32"
+        settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads,
                     "PERFORMANCE_HINT": "LATENCY"}
         core = openvino.Core()
         self.request = core.compile_model(core.read_model(Path(folder, FILE)), "CPU",
@@ -41,6 +43,15 @@ class OpenVino:
     def cannot_run(cfg, version):
         """Why it cannot run the network of a config; "" if it can."""
         return ""
+
+    @staticmethod
+    def half():
+        """"bf16" (AMX, AVX512-BF16, Arm) or "f16", whichever this processor computes in; or ""."""
+        import openvino
+
+        able = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        return next((name for name in ("bf16", "f16") if {"f16": "FP16"}.get(name, "BF16") in able),
+                    "")
 
 
 def read_onnx(content):

@@ -19,9 +19,10 @@ class PaddleInference:
 
     name, package, needs = "paddle-inference", "paddle", ()
 
-    def __init__(self, folder, threads):
+    def __init__(self, folder, threads, precision="float32", device="cpu"):
         from paddle.inference import Config, create_predictor
 
+        self.precision = "float32"
         self.version = paddle.__version__
         path = Path(folder, FILE)
         program = next((path.with_suffix(suffix) for suffix in (".json", ".pdmodel")
@@ -54,4 +55,8 @@ class PaddleInference:
     @staticmethod
     def cannot_run(cfg, version):
         """Why it cannot run the network of a config; "" if it can."""
+        return ""
+
+    @staticmethod
+    def half():
         return ""

@@ -3,7 +3,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools.runtime import available_cores, configure, resolve_device
+from tools.runtime import configure, paddle_device, resolve_device, threads
 
 configure()                        # before Paddle: the threads of the scripts, for a user too
 
@@ -21,6 +21,7 @@ from tools.inference.image_instances import ImageInstances
 from tools.inference.inputs import each_image, is_endless, is_one_image
 from tools.inference.pipeline import Pipeline
 from tools.inference.pixels import to_pixels
+from tools.inference.sources import find_images
 from tools.weights.weights_file import config_of, load_arrays, read_weights
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,16 +37,18 @@ class Predictor:
     cfg: a config, its name or number.  weights: path of a weights file; default the config's own.
     A relative path that does not exist in the current folder is looked for in the project's.  What
     the file says of classes and input (channel order, mean, resize, ...) wins over the config.
-    device: "auto", "cpu", "gpu" or "gpu:1".
+    device: "auto", "cpu", "gpu", "gpu:1" or "vulkan:0".
     engine: one of tools.engines.open.ENGINES; `engine_choice` then says which it became, and
-    why not a faster one.
+    why not a faster one.  precision: "float32", "half" or "int8"; calibration: image, folder or
+    pattern of typical images, once, for int8.
     """
 
     def __init__(self, cfg: Base | str | int = DEFAULT_CONFIG, weights: str | Path | None = None,
-                 device: str = "auto", engine: str = "auto"):
+                 device: str = "auto", engine: str = "auto", precision: str = "float32",
+                 calibration: str = ""):
         cfg = get_config(cfg) if isinstance(cfg, (str, int)) else cfg
-        self.device = resolve_device(device)
-        paddle.set_device(self.device)
+        self.device = resolve_device(device, vulkan=True)
+        paddle.set_device(paddle_device(self.device))
         self.weights = find_weights(weights or cfg.weights_path)
         arrays, meta = read_weights(self.weights, cfg.name)
         self.class_names = tuple(meta["class_names"])
@@ -56,7 +59,10 @@ class Predictor:
             load_arrays(model, arrays, self.weights)
             return model
 
-        self._setup(*open_engine(engine, self.device, self.weights, self.cfg, build_model))
+        self.preprocess = Preprocess(self.cfg)     # image -> (float32 [3, h, w], resized size)
+        images = calibration and ([path for path, _ in find_images(calibration)], self.prepare)
+        self._setup(*open_engine(engine, self.device, self.weights, self.cfg, build_model,
+                                 precision, images))
 
     @classmethod
     def open(cls, config: str | int = DEFAULT_CONFIG, weights: str | Path | None = None,
@@ -71,17 +77,23 @@ class Predictor:
         self = cls.__new__(cls)
         self.device, self.weights = paddle.get_device(), ""
         self.cfg, self.class_names = cfg, tuple(class_names)
+        self.preprocess = Preprocess(cfg)
         self._setup(Dygraph(model))
         return self
 
     def _setup(self, engine, why_not_faster=""):
         cfg, self.engine = self.cfg, engine
-        self.engine_choice = f"{engine.name} {engine.version}" + (
+        precision = "" if engine.precision == "float32" else f"{engine.precision} "
+        self.engine_choice = f"{engine.name} {precision}{engine.version}" + (
             f" ({why_not_faster})" if why_not_faster else "")
-        self.preprocess = Preprocess(cfg)      # image -> (float32 [3, h, w], resized size)
         self.decoder = Decoder(cfg.strides, cfg.score_threshold, cfg.mask_threshold,
                                cfg.max_candidates, cfg.nms_kernel, cfg.nms_sigma,
-                               cfg.update_threshold, cfg.max_per_image, available_cores())
+                               cfg.update_threshold, cfg.max_per_image, threads())
+
+    def prepare(self, path):
+        """An image file as the network takes it, float32 [1, 3, H, W]."""
+        tensor, _ = self.preprocess(to_pixels(path))
+        return pad_to_divisor([tensor], self.cfg.size_divisor)
 
     def __repr__(self):
         return (f"Predictor({self.cfg.name}, {len(self.class_names)} classes, {self.weights}, "

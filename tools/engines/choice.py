@@ -1,0 +1,195 @@
+"""Which engine is the fastest for a network on this machine: measured once, then remembered.
+
+One engine after the other, each alone in memory, runs an image of the config's own size: a first
+run that does not count, then two, or more while they are short.  Of an engine that takes twice as
+long as the best before it, one run is enough.  What was found is kept beside the exports under a
+key of processor, threads, network, size and the versions of the engines.
+"""
+import hashlib
+import json
+import math
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tools.engines import cache
+from tools.engines.check import HALF_TOLERANCE, difference
+from tools.engines.dygraph import Dygraph
+from tools.engines.exports import INSTALL, installed, version_of
+from tools.engines.ncnn import Ncnn
+from tools.engines.onnxruntime import OnnxRuntime
+from tools.engines.openvino import OpenVino
+from tools.engines.paddle_inference import PaddleInference
+from tools.errors import UserError
+from tools.files import write_json
+from tools.runtime import processor
+from tools.weights.weights_file import NETWORK_SETTINGS
+
+FAST = (Ncnn, OpenVino, OnnxRuntime)
+LAST = (PaddleInference,)                      # never faster than those, and slow to export
+RUNS, SHORT = (2, 9), 0.2                      # counted runs: at least, at most; seconds in all
+GAIN = 1.25                                    # from which on half precision is worth a word
+
+
+class Choice:
+    """seconds: {"openvino float32": seconds per image}; failures: {engine: why it cannot}."""
+
+    def __init__(self, seconds, failures):
+        self.seconds, self.failures = seconds, failures
+
+    def order(self, precision):
+        """Names of the engines measured in a precision, the fastest first."""
+        found = {name.partition(" ")[0]: seconds for name, seconds in self.seconds.items()
+                 if name.endswith(f" {precision}")}
+        return sorted(found, key=found.get)
+
+    def best(self, precision):
+        """Seconds of the fastest engine in a precision; infinite if there is none."""
+        names = self.order(precision)
+        return self.seconds[f"{names[0]} {precision}"] if names else math.inf
+
+    def gain(self):
+        """How many times as fast half precision is; 0 if no engine has it here."""
+        return self.best("float32") / self.best("half")
+
+    def line(self):
+        """"engine: openvino 1.69 s, ncnn 1.96 s -> openvino" """
+        parts = [f"{name.removesuffix(' float32')} {format_seconds(seconds)}"
+                 for name, seconds in sorted(self.seconds.items(), key=lambda item: item[1])]
+        return f"engine: {', '.join(parts)} -> {self.order('float32')[0]}"
+
+
+def format_seconds(seconds):
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"
+
+
+def open_fastest(exports, precision):
+    """(engine, note): the fastest that works here, as measured once, and what is to be said.
+
+    precision: "float32", or "half", which becomes float32 where nothing gains from it.
+    """
+    choice = remembered(exports)
+    failures = dict(choice.failures)
+    notes = []
+    if precision == "half" and choice.gain() <= 1:
+        precision, notes = "float32", ["nothing gains from half precision on this processor: "
+                                       "float32"]
+    elif precision == "float32" and choice.gain() >= GAIN:
+        notes = [f"half precision would run {choice.gain():.1f} times as fast on this processor: "
+                 "--precision half"]
+    kinds = {kind.name: kind for kind in (*FAST, *LAST)}
+    for name in choice.order(precision):
+        if name == Dygraph.name:
+            break
+        try:
+            return exports.engine(kinds[name], precision), "; ".join(notes + reasons(failures))
+        except UserError as error:
+            failures[name] = str(error)
+    return Dygraph(exports.model), "; ".join(notes + reasons(failures))
+
+
+def reasons(failures):
+    """What keeps faster engines away, as a list of sentences."""
+    missing = [kind.name for kind in (*FAST, *LAST) if not installed(kind)]
+    lacking = [f"not installed: {', '.join(missing)}; {INSTALL}"] if missing else []
+    return lacking + list(failures.values())
+
+
+def remembered(exports):
+    """The Choice for the exports on this machine, measured if there is none."""
+    name = f"choice-{choice_key(exports)}.json"
+    for folder in cache.cache_folders(exports.weights):
+        if choice := read_choice(folder / name):
+            return choice
+    choice = measure(exports)
+    print(choice.line(), file=sys.stderr)
+    keep(exports, name, choice)
+    return choice
+
+
+def forget(exports):
+    """Let the next `remembered` measure again."""
+    for folder in cache.cache_folders(exports.weights):
+        (folder / f"choice-{choice_key(exports)}.json").unlink(missing_ok=True)
+
+
+def keep(exports, name, choice):
+    for folder in cache.cache_folders(exports.weights):
+        try:
+            write_json(folder / name, {"seconds": choice.seconds, "failures": choice.failures})
+            return
+        except UserError as error:
+            reason = str(error)
+    print(f"note: the choice will be measured again ({reason})", file=sys.stderr)
+
+
+def read_choice(path):
+    """The Choice in a file; None if there is none, or none that makes sense."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        seconds, failures = content["seconds"], content["failures"]
+        names = {kind.name for kind in (*FAST, *LAST, Dygraph)}
+        sane = all(isinstance(value, float) and 0 < value < math.inf
+                   and name.partition(" ")[0] in names for name, value in seconds.items())
+        told = all(name in names and isinstance(why, str) for name, why in failures.items())
+        choice = Choice(seconds, failures)
+        return choice if sane and told and choice.order("float32") else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def choice_key(exports):
+    versions = {kind.name: version_of(kind) if installed(kind) else ""
+                for kind in (*FAST, *LAST)}
+    settings = {key: getattr(exports.cfg, key) for key in (*NETWORK_SETTINGS, "num_classes")}
+    parts = [processor(), exports.threads, versions, settings, image_size(exports.cfg)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
+
+
+def image_size(cfg):
+    """(height, width) of the largest padded image of a config."""
+    return tuple(-(-side // cfg.size_divisor) * cfg.size_divisor
+                 for side in (cfg.test_short_side, cfg.test_max_side))
+
+
+def measure(exports):
+    """The Choice for the exports, measured now."""
+    images = np.random.default_rng(0).normal(size=(1, 3, *image_size(exports.cfg)))
+    images, seconds, failures = images.astype(np.float32), {}, {}
+    for kind in filter(installed, FAST):
+        measure_kind(exports, kind, images, seconds, failures)
+    if not seconds:
+        seconds["dygraph float32"] = seconds_per_run(Dygraph(exports.model), images)
+        for kind in filter(installed, LAST):
+            measure_kind(exports, kind, images, seconds, failures)
+    return Choice(seconds, failures)
+
+
+def measure_kind(exports, kind, images, seconds, failures):
+    """Add what an engine takes in float32 and, where it gains from it, in half precision."""
+    try:
+        engine = exports.engine(kind)
+        seconds[f"{kind.name} float32"] = seconds_per_run(engine, images,
+                                                          min(seconds.values(), default=math.inf))
+        if kind.half():
+            half = exports.engine(kind, "half")
+            if difference(half, engine) <= HALF_TOLERANCE:
+                engine = None
+                seconds[f"{kind.name} half"] = seconds_per_run(half, images)
+    except UserError as error:
+        failures[kind.name] = str(error)
+
+
+def seconds_per_run(engine, images, best=math.inf):
+    """The shortest of some runs after a first one; `best` is what there is to beat."""
+    engine(images)
+    times, (least, most) = [], RUNS
+    while len(times) < most:
+        started = time.perf_counter()
+        engine(images)
+        times.append(time.perf_counter() - started)
+        if min(times) > 2 * best or (len(times) >= least and sum(times) > SHORT):
+            break
+    return min(times)

@@ -1,0 +1,188 @@
+"""Segment one image with an exported network; needs numpy and the engine, none of this project.
+
+  python predict_numpy_example.py exported_folder photo.ppm         ncnn or OpenVINO, as exported
+  python predict_numpy_example.py exported_folder photo.ppm bf16    OpenVINO, rounded to 16 bits
+
+photo: .ppm (P6) or .npy (uint8 [h, w, 3], BGR); other files where opencv is installed.
+The export holds the network; what comes after it is below, in float32.
+"""
+import json
+import os
+import sys
+
+import numpy as np
+
+LEVELS = 5
+
+
+def load_ncnn(folder):
+    """run(images float32 [1, 3, H, W]) -> {output: array}."""
+    import ncnn
+
+    net = ncnn.Net()
+    net.opt.use_bf16_storage = net.opt.use_fp16_packed = False
+    net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
+    net.load_param(f"{folder}/network.param")
+    net.load_model(f"{folder}/network.bin")
+
+    def run(images):
+        extractor = net.create_extractor()
+        for name in net.input_names():
+            value = images[0]
+            if name.startswith("coordinates/"):              # of the pixels of a feature map
+                value = coordinates(*(side // int(name[12:]) for side in images.shape[2:]))
+            mat = ncnn.Mat(*value.shape[::-1])
+            np.asarray(mat)[:] = value
+            extractor.input(name, mat)
+        return {name: np.array(extractor.extract(name)[1]) for name in output_names()}
+    return run
+
+
+def coordinates(height, width):
+    """float32 [2, h, w]: x, then y, from -1 to 1."""
+    ys, xs = (np.linspace(-1, 1, side, dtype=np.float32) for side in (height, width))
+    return np.stack(np.broadcast_arrays(xs, ys[:, None]))
+
+
+def load_openvino(folder, precision="f32"):
+    import openvino
+
+    network = openvino.compile_model(f"{folder}/network.xml", "CPU",
+                                     {"INFERENCE_PRECISION_HINT": precision})
+
+    def run(images):
+        return {name: value[0] for name, value in zip(output_names(), network(images).values(),
+                                                      strict=True)}
+    return run
+
+
+def output_names():
+    return [*(f"category_logits_{level}" for level in range(LEVELS)),
+            *(f"kernels_{level}" for level in range(LEVELS)), "mask_features"]
+
+
+def load(folder, *precision):
+    """(run, about): the network, and what it is for."""
+    with open(f"{folder}/solov2.json", encoding="utf-8") as file:
+        about = json.load(file)
+    if os.path.exists(f"{folder}/network.param"):
+        return load_ncnn(folder), about
+    return load_openvino(folder, *precision), about
+
+
+def read_image(path):
+    """uint8 [h, w, 3] BGR."""
+    if path.endswith(".npy"):
+        return np.load(path)
+    if path.endswith(".ppm"):
+        with open(path, "rb") as file:
+            magic, width, height, _ = file.read().split(maxsplit=4)[:4]
+            assert magic == b"P6", "only binary .ppm files"
+            file.seek(-3 * int(width) * int(height), os.SEEK_END)
+            pixels = np.frombuffer(file.read(), np.uint8)
+            return pixels.reshape(int(height), int(width), 3)[..., ::-1]
+    import cv2
+
+    return cv2.imread(path)
+
+
+def resize(image, size):
+    """float32 [h, w, ...] -> [*size, ...], bilinear with half-pixel centres."""
+    for axis, new in enumerate(size):
+        old = image.shape[axis]
+        position = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
+        lower = position.astype(int)
+        weight = (position - lower).astype(np.float32)
+        weight = weight.reshape([-1 if other == axis else 1 for other in range(image.ndim)])
+        upper = np.minimum(lower + 1, old - 1)
+        below, above = (image.take(index, axis) for index in (lower, upper))
+        image = below + (above - below) * weight
+    return image
+
+
+def preprocess(image, about):
+    """uint8 [h, w, 3] BGR -> (float32 [1, 3, H, W], (height, width) before padding)."""
+    sides = image.shape[:2]
+    scale = min(about["test_short_side"] / min(sides), about["test_max_side"] / max(sides))
+    size = [max(1, int(side * scale + 0.5)) for side in sides]
+    image = resize(image.astype(np.float32), size)
+    if about["channel_order"] == "rgb":
+        image = image[:, :, ::-1]
+    image = (image - np.float32(about["pixel_mean"])) / np.float32(about["pixel_std"])
+    down, right = (-side % about["size_divisor"] for side in size)
+    padded = np.pad(image, ((0, down), (0, right), (0, 0)))
+    return np.ascontiguousarray(padded.transpose(2, 0, 1)[None], np.float32), size
+
+
+def sigmoid(values):
+    return 1 / (1 + np.exp(-np.clip(values, -80, 80)))
+
+
+def flat(outputs, name):
+    """The levels of an output, [X, S, S] each, as one [X, cells]."""
+    levels = [outputs[f"{name}_{level}"] for level in range(LEVELS)]
+    return levels, np.concatenate([level.reshape(len(level), -1) for level in levels], 1)
+
+
+def peaks(scores):
+    """[C, S, S], 0 where the left, upper or upper-left neighbour scores higher."""
+    padded = np.pad(scores, ((0, 0), (1, 0), (1, 0)))
+    highest = np.max([padded[:, i:i + scores.shape[1], j:j + scores.shape[2]]
+                      for i in (0, 1) for j in (0, 1)], 0)
+    return np.where(scores == highest, scores, 0)
+
+
+def decode(outputs, about):
+    """Scores [I], class indices [I] and mask probabilities [I, H/4, W/4], the best first."""
+    logits, _ = flat(outputs, "category_logits")
+    scores = np.concatenate([peaks(sigmoid(level)).reshape(len(level), -1) for level in logits], 1)
+    classes, cells = np.nonzero(scores > about["score_threshold"])
+    scores = scores[classes, cells]
+    strides = np.repeat(about["strides"], [level[0].size for level in logits])[cells]
+    kernels, features = flat(outputs, "kernels")[1].T[cells], outputs["mask_features"]
+    probs = sigmoid(kernels @ features.reshape(len(features), -1))                   # [K, P]
+    binary = probs > about["mask_threshold"]
+    area = binary.sum(1)
+    scores = scores * (probs * binary).sum(1) / np.maximum(area, 1)                  # maskness
+    order = np.argsort(-scores, kind="stable")
+    order = order[area[order] > strides[order]][:about["max_candidates"]]
+    scores = scores[order] * decay(binary[order], classes[order], about)
+    best = np.argsort(-scores, kind="stable")[:about["max_per_image"]]
+    best = best[scores[best] >= about["update_threshold"]]
+    return scores[best], classes[order[best]], probs[order[best]].reshape(-1, *features.shape[1:])
+
+
+def decay(binary, classes, about):
+    """Matrix NMS: what the overlap with better masks of the class leaves of each score."""
+    masks = binary.astype(np.float32)
+    shared, area = masks @ masks.T, masks.sum(1)
+    iou = shared / np.maximum(area[:, None] + area - shared, 1)
+    iou = np.triu(iou * (classes[:, None] == classes), 1)
+    covered = iou.max(0, initial=0)[:, None]
+    if about["nms_kernel"] == "gaussian":
+        factors = np.exp(about["nms_sigma"] * (covered ** 2 - iou ** 2))
+    else:
+        factors = (1 - iou) / np.maximum(1 - covered, 1e-9)
+    return factors.min(0, initial=1)
+
+
+def predict(run, about, image):
+    """Scores, class indices and masks bool [I, h, w] in a uint8 [h, w, 3] BGR image."""
+    images, size = preprocess(image, about)
+    scores, classes, probs = decode(run(images), about)
+    masks = np.zeros((len(scores), *image.shape[:2]), bool)
+    for mask, values in zip(masks, probs, strict=True):
+        larger = resize(values, [4 * side for side in values.shape])[:size[0], :size[1]]
+        mask[:] = resize(larger, image.shape[:2]) > about["mask_threshold"]
+    return scores, classes, masks
+
+
+def main():
+    folder, photo, *precision = sys.argv[1:]
+    run, about = load(folder, *precision)
+    for score, index, mask in zip(*predict(run, about, read_image(photo)), strict=True):
+        print(f"{about['class_names'][index]:20s} score {score:.3f}  {mask.sum()} pixels")
+
+
+if __name__ == "__main__":
+    main()
