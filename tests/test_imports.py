@@ -12,7 +12,8 @@ MAY_IMPORT = {"config": {"config"}, "model": {"model"}, "tools": {"tools", "mode
               "convert": {"convert", "tools", "model", "config"},
               "": {"convert", "tools", "model", "config"}}           # "": the scripts
 # The rooms of tools, lowest floor first.  What is not listed is a command: it stands on top.
-FLOORS = ({"errors", "files", "runtime", "cli", "progress", "stopping", "finishing", "version"},
+FLOORS = ({"errors", "files", "runtime", "cli", "progress", "stopping", "finishing", "version",
+           "vulkan"},
           {"data", "weights", "distributed", "download", "partial_file"},
           {"engines"},
           {"inference"},
