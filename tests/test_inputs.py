@@ -52,7 +52,7 @@ def test_sub_folders_on_request(folder):
     plain, deep = find_inputs(["in"]), find_inputs(["in"], recursive=True)
     assert "2 images in the sub-folders of 'in' are left out: --recursive" in plain.notes[0]
     assert names(deep)[0] == ["a.jpg", "b.PNG", "sub/a.jpg", "sub/c.webp"]
-    assert "1 .md" in deep.notes[0] and "supported are images (.bmp" in deep.notes[0]
+    assert deep.notes[0] == "left out: 1 .md" and "supported are images (.bmp" in deep.notes[1]
     with pytest.raises(UserError, match="--recursive takes them"):
         (folder / "outer").mkdir()
         (folder / "more").rename(folder / "outer/more")
@@ -70,18 +70,19 @@ def test_names_from_stdin_and_beside_a_list(folder, monkeypatch):
 
 
 def test_what_is_missing_is_named_and_the_rest_is_done(folder):
+    (folder / "in/notes.pdf").write_bytes(b"%PDF")
     found = find_inputs(["absent.jpg", "in/a.jpg", "no/*.png", "in/notes.pdf"])
     assert names(found)[0] == ["a.jpg"]
-    assert "'absent.jpg' does not exist: expected images (" in found.problems[0]
-    assert "no images in 'no/*.png'" in found.problems[1]
+    assert found.problems == ["'absent.jpg' does not exist", "no images in 'no/*.png'",
+                              "'in/notes.pdf' is no image"]
     for text in ("videos (", "folders", "patterns", ".txt list", "stdin", "addresses", "camera",
                  "rtsp://"):
-        assert text in found.problems[0]
+        assert text in found.notes[-1]
 
 
 @pytest.mark.parametrize("source, message", [
     ("absent", "'absent' does not exist"), ("*.jpg", "no images in"), ("empty", "no images in"),
-    ("a.pdf", "'a.pdf' is no image: expected images"), ("bad.txt", "cannot be read as a list"),
+    ("a.pdf", "'a.pdf' is no image; supported are images"), ("bad.txt", "cannot be read as a list"),
     ("empty.txt", "no images in"), ("", "'' does not exist"),
     ("a\x1bJ", r"'a\\x1bJ' does not")])
 def test_nothing_is_an_error(folder, source, message):

@@ -79,12 +79,14 @@ def find_inputs(sources, recursive=False, exclude=""):
         expand(str(source), inputs, recursive, exclude)
     if inputs.left_out:
         counted = ", ".join(f"{count} {suffix}" for suffix, count in inputs.left_out.most_common(8))
-        inputs.notes.append(f"left out: {counted}; supported are {SUPPORTED}")
+        inputs.notes.append(f"left out: {counted}")
+    supported = f"supported are {SUPPORTED}"
     if not inputs.images and not inputs.videos:
-        raise UserError("; ".join(inputs.problems or [
-            f"no images in {', '.join(map(repr, map(shown, sources[:3])))}: looked for "
-            f"{' '.join(IMAGE_SUFFIXES + VIDEO_SUFFIXES)} (upper or lower case)"]
-            + inputs.notes) + (f", outside '{exclude}'" if exclude else ""))
+        outside = f", outside '{exclude}'" if exclude else ""
+        nothing = f"no images in {', '.join(map(repr, map(shown, map(str, sources[:3]))))}{outside}"
+        raise UserError("; ".join([*(inputs.problems or [nothing]), *inputs.notes, supported]))
+    if inputs.problems or inputs.left_out:
+        inputs.notes.append(supported)
     return inputs
 
 
@@ -109,7 +111,7 @@ def expand(source, inputs, recursive, exclude):
     elif glob.has_magic(source):
         add_pattern(source, inputs, exclude)
     else:
-        inputs.problems.append(f"'{shown(source, 300)}' does not exist: expected {SUPPORTED}")
+        inputs.problems.append(f"'{shown(source, 300)}' does not exist")
 
 
 def add_file(path, inputs, recursive, exclude):
@@ -119,7 +121,7 @@ def add_file(path, inputs, recursive, exclude):
         inputs.lists.append(path)
         add_listed(read_list(path), Path(path).parent, inputs, recursive, exclude)
     elif suffix in OTHER_SUFFIXES:
-        inputs.problems.append(f"'{shown(path, 300)}' is no image: expected {SUPPORTED}")
+        inputs.problems.append(f"'{shown(path, 300)}' is no image")
     else:
         inputs.add(path, os.path.basename(path))
 
@@ -172,8 +174,7 @@ def add_pattern(pattern, inputs, exclude):
     add_paths([path for path in paths if not os.path.isdir(path) and not is_within(path, exclude)],
               root, inputs)
     if len(inputs.images) + len(inputs.videos) == before:
-        inputs.problems.append(f"no images in '{shown(pattern, 300)}': looked for "
-                               f"{' '.join(IMAGE_SUFFIXES + VIDEO_SUFFIXES)} (upper or lower case)")
+        inputs.problems.append(f"no images in '{shown(pattern, 300)}'")
 
 
 def add_paths(paths, root, inputs):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from tools.errors import UserError
 
-IMAGE_SUFFIXES = (".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff",
-                  ".webp")
+IMAGE_SUFFIXES = (".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm",
+                  ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
 
 
 def find_images(source, exclude=""):
