@@ -12,6 +12,7 @@ from functools import cache
 from config import get_config
 from convert.errors import ConversionError
 from convert.fit import expected_shapes
+from tools.errors import shown
 from tools.runtime import configure
 from tools.weights.schema import CATEGORY
 
@@ -19,6 +20,7 @@ CONVOLUTIONS = {"conv2d": "conv", "depthwise_conv2d": "conv", "deformable_conv":
 NORM_SLOTS = {"Scale": "weight", "Bias": "bias", "Mean": "_mean", "Variance": "_variance"}
 IMAGES = ("data", "feed")
 SIZES = ("shape", "shape64", "size", "numel")            # of their input only its size goes on
+MIN_PARAMETERS = 100               # that of an R18 has 156
 MAX_WORK = 20_000_000              # members of the sets that are put together
 NOTHING = frozenset()
 
@@ -152,6 +154,9 @@ def names_by_place(arrays, program, configs):
 
     ConversionError if it is none of them.
     """
+    automatic = f"its {len(arrays)} parameters have automatic names ({shown(min(arrays))}, ...)"
+    if len(arrays) < MIN_PARAMETERS:
+        raise ConversionError(f"{automatic}, and a SOLOv2 has over {MIN_PARAMETERS} of them")
     shapes = sorted(array.shape for array in arrays.values())
     theirs = parameter_places(ProgramWalk(program).convolutions)
     for config in configs:
@@ -162,9 +167,8 @@ def names_by_place(arrays, program, configs):
             if theirs.keys() == ours.keys():
                 return {theirs[place]: name for place, name in ours.items()}
     raise ConversionError(
-        f"its {len(arrays)} parameters have automatic names ({min(arrays)}, ...), and their places "
-        "in the program are those of none of the configs; convert the .pdparams file that it was "
-        "exported from")
+        f"{automatic}, and their places in the program are those of none of the "
+        "configs; convert the .pdparams file that it was exported from")
 
 
 def class_counts(arrays, config):

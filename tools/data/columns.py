@@ -30,6 +30,7 @@ POLYGONS, RLE = 1, 2               # kinds of segmentation; 0: none
 
 BATCH_ROWS, BATCH_NUMBERS = 1 << 16, 1 << 21
 LARGEST = 1e9                      # of a box or area that can be meant; NaN and infinity are not
+LARGEST_SIDE = 2 ** 31             # pixels
 NO_BOX = (float("nan"),) * 4
 COLUMNS = {"image": np.int32, "category": np.int32, "crowd": np.bool_, "area": np.float64,
            "box": np.float64, "own_id": np.int64, "kind": np.uint8, "reason": np.uint8,
@@ -295,10 +296,12 @@ def compressed(code, size):
 def image_columns(images):
     """The columns of the images [[id, file name, height, width]].
 
-    "size": int64 [N, 2], 0 where it is not given; "info": text, '[id, "file name"],' of each.
+    "size": int64 [N, 2], 0 where it is not given or senseless; "info": text, '[id, "file name"],'
+    of each.
     """
+    sizes = [[side if side < LARGEST_SIDE else 0 for side in image[2:]] for image in images]
     texts = [(json.dumps(image[:2]) + ",").encode() for image in images]
-    return {"size": np.array([image[2:] for image in images], np.int64).reshape(-1, 2),
+    return {"size": np.array(sizes, np.int64).reshape(-1, 2),
             "info_length": np.array([*map(len, texts)], np.int64),
             "info": np.frombuffer(b"".join(texts), np.uint8)}
 
