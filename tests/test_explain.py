@@ -69,6 +69,20 @@ def test_cells_hold_the_outputs_of_the_network(quickstart):
                                   outputs["mask_features"].numpy()[0].max((1, 2)))
 
 
+def test_the_pyramid_is_what_the_forward_pass_saw(quickstart):
+    predictor, image, _, data = quickstart
+    images, _ = predictor.preprocess(image)
+    padded = np.zeros((1, 3, *data["sizes"]["padded"]), np.float32)
+    padded[0, :, :images.shape[1], :images.shape[2]] = images
+    predictor.engine.model.eval()
+    maps = predictor.engine.model.features(paddle.to_tensor(padded))
+    assert [entry["name"] for entry in data["pyramid"]] == list(maps)
+    for entry in data["pyramid"]:
+        values = maps[entry["name"]].numpy()[0]
+        assert entry["shape"] == list(values.shape)
+        assert entry["lowest"] == values.min() and entry["highest"] == values.max()
+
+
 def test_candidates_tell_how_every_score_came_about(quickstart):
     _, _, _, data = quickstart
     entered = [entry for entry in data["candidates"] if entry["after"] is not None]
