@@ -39,8 +39,8 @@ def parse_args(argv):
                         help="write all instances, drawn or not, as COCO json with scores")
     parser.add_argument("--score-threshold", type=float,
                         help="draw from this score on (default: draw_threshold of the config)")
-    parser.add_argument("--color", choices=COLORS, default=COLORS[0],
-                        help="what a color stands for (default: %(default)s)")
+    parser.add_argument("--color", choices=COLORS,
+                        help="what a color stands for (default: instance, in a video track)")
     add_prediction_arguments(parser)
     add_video_arguments(parser)
     return parser.parse_intermixed_args(argv)

@@ -114,7 +114,8 @@ def test_interrupted_video_plays(tmp_path, clip):
 def test_broken_videos_are_named_and_the_next_goes_on(tmp_path, clip, capsys):
     (tmp_path / "empty.mp4").touch()
     args = argparse.Namespace(output=tmp_path / "out", score_threshold=None, start=0.0, end=None,
-                              every=10, count_line=None, show=False, write=[], batch_size=1)
+                              every=10, count_line=None, show=False, write=[], batch_size=1,
+                              color=None)
     sources = [(str(tmp_path / "empty.mp4"), "empty.mp4"), (str(clip), "clip.avi")]
     assert segment_videos(args, BrightSquares(), sources) == 1
     assert "empty.mp4' is empty" in capsys.readouterr().err

@@ -39,7 +39,8 @@ def result_writer(args, predictor, inputs):
     threshold = cfg.draw_threshold if args.score_threshold is None else args.score_threshold
     formats = [name for name in FORMATS
                if name in args.write or name == IMAGES and not args.no_draw]
+    color = "class" if args.color == "class" else "instance"           # images have no tracks
     return ResultWriter(inputs.images, args.output, predictor.class_names, threshold, formats,
-                        args.results, cfg.polygon_tolerance, args.color,
+                        args.results, cfg.polygon_tolerance, color,
                         inputs=[*inputs.lists, predictor.weights,
                                 *(source for source, _ in inputs.videos)])

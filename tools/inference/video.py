@@ -51,7 +51,7 @@ def segment_videos(args, predictor, videos):
         return 0
     threshold = predictor.cfg.draw_threshold if args.score_threshold is None \
         else args.score_threshold
-    options = VideoOptions(args.start, args.end, args.every, threshold, "track",
+    options = VideoOptions(args.start, args.end, args.every, threshold, args.color or "track",
                            args.count_line, args.show, "jsonl" in args.write, args.batch_size)
     places = OutputPaths(args.output, [source for source, _ in videos])
     failed = 0
