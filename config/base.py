@@ -110,7 +110,7 @@ class Base:
 
     # -- tracks of a video -------------------------------------------------------------------------
     track_new = 0.4                # score from which on a result may begin a track
-    track_low = 0.25               # score below which a result is no help to a track either
+    track_low = 0.2                # score below which a result is no help to a track either
     track_iou = 0.2                # least overlap of a track, moved on, with a result
     track_lost = 30                # frames that an object is waited for
     track_hits = 2                 # results before an object is numbered and counted

@@ -1,22 +1,22 @@
-"""Benchmarks: python -m tools.benchmark train|infer|learn [--help]."""
+"""Benchmarks: python -m tools.benchmark NAME [--help]."""
 from tools.runtime import configure
 
 configure()
 
 import sys
 
-from tools.benchmark import infer, learn, train
+from tools.benchmark import infer, learn, tracks, train
 from tools.cli import run
 from tools.errors import UserError
 
-BENCHMARKS = {"train": train.main, "infer": infer.main, "learn": learn.main}
+BENCHMARKS = {"train": train.main, "infer": infer.main, "learn": learn.main, "tracks": tracks.main}
 
 
 def main(argv=None):
     name, *rest = (sys.argv[1:] if argv is None else argv) or [""]
     if name not in BENCHMARKS:
         raise UserError(f"no benchmark '{name}': expected "
-                        "python -m tools.benchmark train|infer|learn [--help]")
+                        f"python -m tools.benchmark {'|'.join(BENCHMARKS)} [--help]")
     return BENCHMARKS[name](rest)
 
 

@@ -3,6 +3,7 @@ import cv2
 import numpy as np
 import paddle
 
+from model.instances import Instances
 from model.solov2 import build_solov2
 from tools.data.transforms import Preprocess, pad_to_divisor
 from tools.weights.weights_file import meta_of, save_weights, to_arrays
@@ -69,3 +70,14 @@ def disks(cfg, map_size, count):
     logits[0].reshape(cfg.num_classes, cells)[np.arange(count) % cfg.num_classes, drawn] = 3
     kernels[0].reshape(channels, cells)[np.arange(count) % channels, drawn] = 1
     return {"category_logits": logits, "kernels": kernels, "mask_features": features}
+
+
+def moving_blocks(count, frames, size=(720, 1280), block=(120, 90)):
+    """List of Instances of `count` blocks that move straight on, overlapping here and there."""
+    rng = np.random.default_rng(0)
+    places = rng.integers(0, np.subtract(size, block) - 2 * frames, (count, 2)) + frames
+    steps = rng.integers(-1, 2, (count, 2))
+    mask = np.ones(block, bool)
+    return [Instances(np.full(count, 0.9), np.arange(count) % 6,
+                      [(top, left, mask) for top, left in (places + frame * steps).tolist()], size)
+            for frame in range(frames)]

@@ -86,7 +86,7 @@ class Clip:
     size: (H, W); `actors`: the objects by their number, the later in front.
     """
 
-    def __init__(self, rng, size=(256, 288), frames=100, objects=8):
+    def __init__(self, rng, size=(256, 288), frames=100, objects=6):
         self.rng, self.size, self.frames = rng, size, frames
         self.ground = Scene(rng, size).image
         middle = self.ground.mean((0, 1))

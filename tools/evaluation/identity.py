@@ -35,6 +35,12 @@ class IdentityScore:
         self.true += sum(map(len, truth))
         self.found += sum(map(len, found))
 
+    def __iadd__(self, other):
+        self.agreed += other.agreed
+        self.true += other.true
+        self.found += other.found
+        return self
+
     @property
     def idf1(self):
         counted = self.true + self.found
