@@ -7,10 +7,11 @@ most belongs together, then the next, sure results first.  A track that is hidde
 Its class is what most of its results say, weighed by their scores.
 Masks are (top, left, bool [h, w]), positions (x, y) in pixels, times in frames.
 """
+import cv2
 import numpy as np
 
 UNKNOWN = 0                        # the id of a result without a track, or not seen often enough
-SAMPLES = 48                       # pixels along the side of an overlap that are looked at
+SAMPLES = 32                       # pixels along the shorter side of what is looked at
 WHOLE = 0.9                        # part of the full area from which on a result shows all of it
 SHRINK = 0.99                      # of the full area, per frame, of objects that become smaller
 INSIDE = 0.7                       # weight of an overlap with a result that may show a part only
@@ -23,14 +24,13 @@ class Track:
         self.number, self.hits, self.votes = UNKNOWN, 0, {}
         self.velocity = np.zeros(2)
         self.seen = step                               # the last frame with a result
-        self.take(mask, step)
+        self.take(mask, np.count_nonzero(mask[2]), middle(mask), step)
         self.full = self.area                          # pixels of the whole object
         self.position = self.middle                    # in the frame `seen`
 
-    def take(self, mask, step):
+    def take(self, mask, area, middle_of_it, step):
         """The object is whole in this frame."""
-        self.mask, self.whole = mask, step
-        self.area, self.middle = np.count_nonzero(mask[2]), middle(mask)
+        self.mask, self.area, self.middle, self.whole = mask, area, middle_of_it, step
 
     def moved(self, step):
         """Its mask where it should be in a frame."""
@@ -39,14 +39,14 @@ class Track:
 
     def update(self, mask, step, smoothing, patience):
         """Take in a result.  One that shows a part only tells neither the shape nor the speed."""
-        area, age = np.count_nonzero(mask[2]), step - self.whole
+        area, here, age = np.count_nonzero(mask[2]), middle(mask), step - self.whole
         self.full = max(area, self.full * SHRINK)
         if WHOLE * self.full <= area <= self.area / WHOLE:
             weight = 1.0 if self.hits < 2 else 1 - smoothing
-            speed = (middle(mask) - self.middle) / age
+            speed = (here - self.middle) / age
             self.velocity = self.velocity + weight * (speed - self.velocity)
         if area >= WHOLE * self.full or age > patience:
-            self.take(mask, step)
+            self.take(mask, area, here, step)
         self.position = self.middle + self.velocity * (step - self.whole)
         self.seen = step
 
@@ -119,12 +119,12 @@ class Tracker:
         if not tracks or not indices:
             return []
         moved = [track.moved(self.step) for track in tracks]
+        areas = {index: np.count_nonzero(masks[index][2]) for index in indices}
         found = []
         for place, column in zip(*np.nonzero(touching(moved, [masks[i] for i in indices])),
                                  strict=True):
             track, index = tracks[place], indices[column]
-            mask, area = masks[index], np.count_nonzero(masks[index][2])
-            common = intersection(moved[place], mask)
+            area, common = areas[index], intersection(moved[place], masks[index])
             value = common / (area + track.area - common)
             if area < track.area and instances.class_indices[index] == track.class_index:
                 value = max(value, INSIDE * common / area)             # it may be half hidden
@@ -154,10 +154,15 @@ class Tracker:
 def middle(mask):
     """float64 [2]: the middle (x, y) of a mask's pixels."""
     top, left, inside = mask
-    rows, columns = inside.sum(1), inside.sum(0)
-    area = rows.sum()
-    return np.array([left + 0.5 + columns @ np.arange(len(columns)) / area,
-                     top + 0.5 + rows @ np.arange(len(rows)) / area])
+    step = max(1, min(inside.shape) // SAMPLES)
+    seen = np.ascontiguousarray(inside[step // 2::step, step // 2::step]).view(np.uint8)
+    moments = cv2.moments(seen, binaryImage=True)
+    area = moments["m00"]
+    if area == 0:                                      # all of it lies between the samples
+        return np.array([left + inside.shape[1] / 2, top + inside.shape[0] / 2])
+    offset = step // 2 + 0.5
+    return np.array([left + offset + step * moments["m10"] / area,
+                     top + offset + step * moments["m01"] / area])
 
 
 def touching(masks, others):
@@ -180,6 +185,6 @@ def intersection(mask, other):
     if bottom <= top or right <= left:
         return 0
     step = max(1, min(bottom - top, right - left) // SAMPLES)
-    parts = [inside[top - first:bottom - first:step, start:right - begin:step]
-             for first, begin, inside in (mask, other) for start in (left - begin,)]
-    return int(np.count_nonzero(parts[0] & parts[1])) * step * step
+    part, other_part = (inside[top - first:bottom - first:step, left - start:right - start:step]
+                        for first, start, inside in (mask, other))
+    return np.count_nonzero(part & other_part) * step * step
