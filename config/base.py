@@ -108,6 +108,17 @@ class Base:
     draw_threshold = 0.3           # demo.py draws instances from this score on
     polygon_tolerance = 1.0        # pixels that demo.py's polygons may deviate; 0.0: none
 
+    # -- several views of an image (--tta, --tile) -------------------------------------------------
+    tta = False                    # test-time augmentation: every scale below, as it is and mirrored
+    tta_scales = (0.85, 1.15)      # factors of the test size
+    tta_flip = True
+    tta_iou = 0.6                  # least overlap of masks of two views that are one object
+    tile_size = 0                  # pixels of the image; 0: no tiles, -1: where an image is large
+    tile_overlap = 0.2             # of neighbouring tiles, as a part of tile_size
+    tile_merge = 0.5               # overlap in the common band from which on two parts are one
+    tile_large = 0.8               # longest side from which the whole image decides, in tile sizes
+    tile_auto = 2.0                # -1: tiles from this many times the test size on
+
     # -- tracks of a video -------------------------------------------------------------------------
     track_new = 0.4                # score from which on a result may begin a track
     track_low = 0.2                # score below which a result is no help to a track either
