@@ -109,7 +109,7 @@ class Base:
     polygon_tolerance = 1.0        # pixels that demo.py's polygons may deviate; 0.0: none
 
     # -- several views of an image (--tta, --tile) -------------------------------------------------
-    tta = False                    # test-time augmentation: every scale below, as it is and mirrored
+    tta = False                    # test-time augmentation: every scale below, also mirrored
     tta_scales = (0.85, 1.15)      # factors of the test size
     tta_flip = True
     tta_iou = 0.6                  # least overlap of masks of two views that are one object

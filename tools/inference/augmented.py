@@ -85,8 +85,7 @@ def candidates_of(decoder, outputs, frame, common, mirrored, view):
     kernels = [to_host(level)[0] for level in outputs["kernels"]]
     features = on_host_or_gpu(outputs["mask_features"])[0]
     cells, classes, scores = decoder.candidates(levels)
-    for rescored, masks, _ in decoder.draw(cells, scores, kernels, features):
-        pass                                           # to the last mask
+    *_, (rescored, masks, _) = decoder.draw(cells, scores, kernels, features)
     order = np.argsort(-rescored, kind="stable")[:decoder.max_candidates]
     matrix = frame.to(common, mirrored)
     warped = {cell: warp(masks[cell], matrix, common.map_size)

@@ -22,6 +22,7 @@ from model.instances import Instances
 from tools.data.images import read_image
 from tools.data.transforms import pad_to_divisor
 from tools.errors import UserError
+from tools.inference.views import has_views
 from tools.runtime import synchronize
 
 READERS, FINISHERS = 2, 2          # threads
@@ -86,13 +87,15 @@ class Pipeline:
     def __init__(self, predictor, sink, read=None, batch_size=1, warm_up=True):
         self.predictor, self.sink = predictor, sink
         self.read = read or functools.partial(read_image, apply_exif=True)
-        self.batch_size, self.times, self.with_warm_up = batch_size, StageTimes(), warm_up
+        self.in_views = has_views(predictor.cfg)       # several runs of the network on an image
+        self.batch_size, self.times = batch_size, StageTimes()
+        self.with_warm_up = warm_up and not self.in_views
 
     def __call__(self, images):
         """Yield a Job for each (source, name) of `images`, a list or an iterator, which is read as
         far ahead as the queue is long."""
         readers, finishers = ThreadPoolExecutor(READERS), ThreadPoolExecutor(FINISHERS)
-        ahead = QUEUE * self.batch_size
+        ahead = 1 if self.in_views else QUEUE * self.batch_size        # tiled images are large
         try:
             if self.with_warm_up:
                 images = self.warm_up(readers, images)
@@ -109,12 +112,17 @@ class Pipeline:
     def prepare(self, job):
         with self.times.measure(DECODE):
             job.image = self.read(job.source)
+        if self.in_views:
+            return
         with self.times.measure(PREPROCESS):
             image, job.resized_size = self.predictor.preprocess(job.image)
             job.batch = pad_to_divisor([image], self.predictor.cfg.size_divisor)
 
     def infer_batches(self, jobs):
         """The jobs in order, after the network has seen them in batches of one padded size."""
+        if self.in_views:
+            yield from map(self.infer_views, jobs)
+            return
         waiting = deque()
         for job in jobs:
             waiting.append(job)
@@ -141,11 +149,19 @@ class Pipeline:
         for index, job in enumerate(group):
             job.outputs, job.batch = image_outputs(outputs, index), None
 
+    def infer_views(self, job):
+        """All views of one image; their pre- and post-processing count as the network's time."""
+        if not job.error:
+            with self.times.measure(NETWORK):
+                job.instances = self.predictor.segment(job.image)
+        return job
+
     def finish(self, job):
-        with self.times.measure(POSTPROCESS):
-            job.instances, = self.predictor.postprocess(job.outputs, [job.resized_size],
-                                                        [job.image.shape[:2]])
-        job.outputs = None
+        if not self.in_views:
+            with self.times.measure(POSTPROCESS):
+                job.instances, = self.predictor.postprocess(job.outputs, [job.resized_size],
+                                                            [job.image.shape[:2]])
+            job.outputs = None
         with self.times.measure(SINK):
             job.written = self.sink(job.name, job.image, job.instances)
         job.image = None

@@ -22,6 +22,7 @@ from tools.inference.inputs import each_image, is_endless, is_one_image
 from tools.inference.pipeline import Pipeline
 from tools.inference.pixels import to_pixels
 from tools.inference.sources import find_images
+from tools.inference.views import has_views, segment_views
 from tools.weights.weights_file import config_of, load_arrays, read_weights
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,10 +109,7 @@ class Predictor:
         """
         if is_one_image(image):
             pixels = to_pixels(image, channels)
-            tensor, resized_size = self.preprocess(pixels)
-            images = pad_to_divisor([tensor], self.cfg.size_divisor)
-            found, = self.predict_tensor(images, [resized_size], [pixels.shape[:2]])
-            return self.with_image(found, image, pixels)
+            return self.with_image(self.segment(pixels), image, pixels)
         found = self.stream(image, channels)
         return found if isinstance(image, Iterator) or is_endless(image) else list(found)
 
@@ -129,6 +127,16 @@ class Predictor:
             if job.error:
                 raise UserError(job.error)
             yield self.with_image(job.instances, job.source, job.written)
+
+    def segment(self, pixels):
+        """Instances of uint8 [H, W, 3] BGR, from as many views as the config says."""
+        return segment_views(self, pixels) if has_views(self.cfg) else self.segment_once(pixels)
+
+    def segment_once(self, pixels):
+        """Instances of uint8 [H, W, 3] BGR, from one run of the network."""
+        tensor, resized_size = self.preprocess(pixels)
+        images = pad_to_divisor([tensor], self.cfg.size_divisor)
+        return self.predict_tensor(images, [resized_size], [pixels.shape[:2]])[0]
 
     def with_image(self, instances, image, pixels):
         """`instances` with what they were found in; the pixels of a file are not kept."""
