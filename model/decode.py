@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from model.arrays import on_host_or_gpu, to_host
+from model.candidates import Candidates
 from model.instances import Instances, pack
 from model.matrix_nms import matrix_nms
 from model.paste import paste
@@ -57,24 +58,25 @@ class Decoder:
                            self.mask_threshold, mask.top, mask.left))
 
     def detect(self, category_logits, kernels, mask_features):
-        """Scores float32 [I], classes int64 [I] and SoftMasks of what is found in one image.
-
-        Masks are drawn from the best cell on, and only until the rest cannot change the result:
-        neither maskness nor NMS raises a score, and only higher scores decay one.
-        """
-        cells, class_indices, scores = self.candidates(category_logits)
-        for rescored, masks, bound in self.draw(cells, scores, kernels, mask_features):
-            order = np.argsort(-rescored, kind="stable")[:self.max_candidates]
-            order = order[rescored[order] > bound]
-            if len(order) < self.max_per_image and bound > 0:
+        """Scores float32 [I], classes int64 [I] and SoftMasks of what is found in one image."""
+        strides = np.repeat(np.float32(self.strides), [level[0].size for level in kernels])
+        found = Candidates(*self.candidates(category_logits), strides, self.max_candidates,
+                           self.update_threshold)
+        kernels = flatten_cells(kernels)[found.queue]                                    # [U, E]
+        for masks in soft_masks(kernels, mask_features, self.mask_threshold, self.pool):
+            found.add(masks)
+            order = found.order()
+            if len(order) < self.max_per_image and found.bound > 0:
                 continue
-            decayed = self.suppress(order, cells, class_indices, rescored, masks)
-            if np.count_nonzero(decayed > bound) >= self.max_per_image:
+            decayed = self.suppress(order, found.cells, found.class_indices, found.rescored,
+                                    found.masks)
+            if found.settled(decayed, self.max_per_image):
                 break
         best = np.argsort(-decayed, kind="stable")
         best = best[decayed[best] >= self.update_threshold][:self.max_per_image]
         kept = order[best]
-        return decayed[best], class_indices[kept], [masks[cell] for cell in cells[kept]]
+        return (decayed[best], found.class_indices[kept],
+                [found.masks[cell] for cell in found.cells[kept]])
 
     def suppress(self, order, cells, class_indices, scores, masks):
         """Scores float32 after Matrix NMS of the candidates `order`, best first."""
@@ -86,35 +88,6 @@ class Decoder:
         scores = flatten_cells([points_nms(sigmoid(level)) for level in category_logits])  # [T, C]
         cells, class_indices = np.nonzero(scores > self.score_threshold)
         return cells, class_indices, scores[cells, class_indices]
-
-    def draw(self, cells, scores, kernels, mask_features):
-        """Yields (scores [K] times maskness, {cell: SoftMask}, bound), with more cells each time.
-
-        Scores of cells not drawn yet, and of masks not larger than their stride, are 0; the former
-        will not exceed `bound`, which is 0 at last.  Masks that fall out of the `max_candidates`
-        best are dropped, which bounds the memory of crowded images.
-        """
-        strides = np.repeat(np.float32(self.strides), [level[0].size for level in kernels])
-        kernels = flatten_cells(kernels)                                                 # [T, E]
-        best, maskness = np.zeros((2, len(kernels)), np.float32)
-        np.maximum.at(best, cells, scores)
-        drawn = np.argsort(-best, kind="stable")[:np.count_nonzero(best)]                # [U]
-        masks, count = {}, 0
-        for chunk in soft_masks(kernels[drawn], mask_features, self.mask_threshold, self.pool):
-            for cell, mask in zip(drawn[count:], chunk, strict=False):
-                if mask.area > strides[cell]:
-                    maskness[cell], masks[cell] = mask.maskness, mask
-            count += len(chunk)
-            rescored = scores * maskness[cells]
-            lowest = nth_highest(rescored, self.max_candidates)
-            masks = {cell: mask for cell, mask in masks.items()
-                     if best[cell] * maskness[cell] >= lowest}
-            bound = best[drawn[count]] if count < len(drawn) else 0.0
-            if bound < max(lowest, self.update_threshold):       # nothing more can come in
-                bound = 0.0
-            yield rescored, masks, bound
-            if bound == 0:
-                break
 
 
 def flatten_cells(levels):
@@ -128,8 +101,3 @@ def points_nms(scores):
     rows = np.maximum(padded[:, 1:], padded[:, :-1])
     highest = np.maximum(rows[:, :, 1:], rows[:, :, :-1])
     return np.where(scores == highest, scores, 0)
-
-
-def nth_highest(values, n):
-    """The nth highest of `values`, 0 if there are fewer."""
-    return np.partition(values, -n)[-n] if len(values) >= n else 0.0
