@@ -51,6 +51,12 @@ def test_instances_are_matched_by_class_and_mask():
     assert match(found, expected.select([]))[1].tolist() == [0, 0, 0]
 
 
+def test_beside_busy_processes(capsys):
+    infer.main([*SMALL, "--beside", "1"])
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert re.fullmatch(r"network alone \d.* ms, beside 1 busy processes .*: \d+\.\d+ times", line)
+
+
 def test_8_bits_without_their_packages(monkeypatch):
     monkeypatch.setitem(sys.modules, "nncf", None)                   # as if not installed
     monkeypatch.delitem(sys.modules, "tools.engines.int8", raising=False)

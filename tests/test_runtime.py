@@ -92,6 +92,25 @@ def test_values_of_the_user_stay():
     assert result.stdout.split() == ["1", "4"]
 
 
+SPINS = "print(os.environ.get('GOMP_SPINCOUNT', '-'))"
+
+
+@pytest.mark.parametrize("environ, expected", [
+    ({}, "10000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "-")])
+def test_waiting_threads_sleep_soon_unless_the_user_says_otherwise(environ, expected, monkeypatch):
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    result = run_python("import os; from tools import runtime\n"
+                        f"runtime.import_paddle_quietly = lambda: None; runtime.configure(); {SPINS}",
+                        **environ)
+    assert result.stdout.split() == [expected]
+
+
+def test_fewer_threads_on_request():
+    result = run_python("from tools import runtime; runtime.configure()\n"
+                        "runtime.limit_threads(1); print(runtime.threads())", OMP_NUM_THREADS="2")
+    assert result.stdout.split() == ["1"]
+
+
 def test_decompression_works_after_paddle():
     """Paddle 2.6 brings its own zlib; Python's module must have been loaded before it."""
     run_python("from tools.runtime import configure; configure()\n"

@@ -13,10 +13,17 @@ import paddle
 
 from model.solov2 import build_solov2
 from tools.benchmark.agreement import report_agreement
+from tools.benchmark.beside import report_beside
 from tools.benchmark.growth import GROWTHS, measure_growth
 from tools.benchmark.synthetic import photograph, random_weights
 from tools.benchmark.train_step import Clock, count_operations, sgemm_rate
-from tools.cli import add_prediction_arguments, build_parser, engine_options, load_config
+from tools.cli import (
+    add_prediction_arguments,
+    build_parser,
+    engine_options,
+    load_config,
+    positive_int,
+)
 from tools.data.images import read_image
 from tools.data.transforms import pad_to_divisor
 from tools.inference.pipeline import Pipeline
@@ -39,6 +46,8 @@ def parse_args(argv):
                         help="also send the image N times through the pipeline of demo.py")
     parser.add_argument("--agreement", action="store_true",
                         help="also compare the results with those of dygraph")
+    parser.add_argument("--beside", type=positive_int, metavar="N",
+                        help="time the network alone and beside N busy processes, only")
     parser.add_argument("--growth", choices=GROWTHS, help="a table and a picture of the growth")
     parser.add_argument("--output", default="growth.png", help="the picture (default: %(default)s)")
     parser.add_argument("--compare", metavar="COMMAND",
@@ -66,6 +75,9 @@ def main(argv):
         if args.growth:
             title = f"{cfg.name}, {predictor.engine_choice}"
             measure_growth(args.growth, predictor, args.runs, title, args.output)
+            return 0
+        if args.beside:
+            report_beside(predictor, path, args.runs, args.beside)
             return 0
         report_stages(predictor, path, args.runs)
         if args.agreement:
