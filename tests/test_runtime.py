@@ -100,8 +100,8 @@ SPINS = "print(os.environ.get('GOMP_SPINCOUNT', '-'))"
 def test_waiting_threads_sleep_soon_unless_the_user_says_otherwise(environ, expected, monkeypatch):
     monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
     result = run_python("import os; from tools import runtime\n"
-                        f"runtime.import_paddle_quietly = lambda: None; runtime.configure(); {SPINS}",
-                        **environ)
+                        "runtime.import_paddle_quietly = lambda: None\n"
+                        f"runtime.configure(); {SPINS}", **environ)
     assert result.stdout.split() == [expected]
 
 
