@@ -85,6 +85,13 @@ def test_without_any_image_the_names_stay(tmp_path, capsys):
     assert "train_images=FOLDER" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["/etc/passwd", "../../a.jpg", "C:\\x\\a.jpg", "./a.jpg"])
+def test_names_that_lead_elsewhere_do_not_stay(tmp_path, name):
+    write(tmp_path / "in" / "all.json", coco([(1, name)], [annotation(1, 1)]))
+    [image] = Imported(tmp_path / "in", tmp_path / "out").jsons["train"]["images"]
+    assert image["file_name"] in ("etc/passwd", "a.jpg", "x/a.jpg")
+
+
 def test_what_cannot_be_used_is_named(tmp_path):
     photo(tmp_path / "in" / "a.jpg")
     write(tmp_path / "in" / "all.json", coco([(1, "a.jpg"), (2, "gone.jpg")], [

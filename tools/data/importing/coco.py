@@ -11,7 +11,7 @@ from tools.data.importing.collection import (
     text_label,
     whole_size,
 )
-from tools.data.importing.source import split_of_file
+from tools.data.importing.source import parts_of, split_of_file
 from tools.errors import shown
 
 NAME = "coco"
@@ -93,7 +93,8 @@ def add_image(image, file_name, file, collection):
     if picture is not None and picture.fields:
         collection.note(SEVERAL_PLACES, file_name)
     elif picture is not None:
-        picture.stated = file_name
+        parts = parts_of(file_name)
+        picture.stated = file_name if "/".join(parts) == file_name and ".." not in parts else ""
         picture.fields = {key: value for key, value in image.items()
                           if key not in ("file_name", "height", "width")}
     return picture

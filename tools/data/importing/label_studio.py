@@ -23,6 +23,7 @@ IMAGE_KEYS = ("image", "img", "picture", "photo", "url", "image_url", "file")
 REGIONS = ("polygon", "brush", "rectangle", "ellipse", "keypoint")     # + "labels"
 NOT_ANNOTATED = "tasks without a finished annotation"
 SECOND_ANNOTATION = "further annotations of a task (the first is used)"
+ROTATED = "tasks whose image was turned in Label Studio"
 MOST_LABELS = "regions with several labels (the first is used)"
 
 
@@ -59,6 +60,9 @@ def read_task(task, file, collection):
         return
     sizes = [whole_size(entry.get("original_height"), entry.get("original_width"))
              for entry in results]
+    if any(entry.get("image_rotation") for entry in results):
+        collection.leave_out(ROTATED, where)
+        return
     image = image_name(data, task)
     picture = collection.add_picture(image, next(filter(None, sizes), None), file, viewed=True)
     if picture is None:
