@@ -74,7 +74,6 @@ class CocoDataset:
                                        self._name_of)
         if self.image_dir is not None and not self.image_dir.is_dir():
             raise UserError(f"image folder '{self.image_dir}' (of '{self.path}') does not exist")
-        self._info_ends = np.append(0, np.cumsum(self._columns["info_length"]))
         names = [name for _, name in
                  json.loads(b"[" + self._columns["info"][:-1].tobytes() + b"]")]
         files = names if self.image_dir is None else find_files(self.image_dir, names)
@@ -95,7 +94,8 @@ class CocoDataset:
         image_id: exactly that of the json, number or text.
         """
         row = int(self._images[index])
-        text = self._columns["info"][self._info_ends[row]:self._info_ends[row + 1] - 1]
+        ends = self._columns["info_end"]
+        text = self._columns["info"][ends[row]:ends[row + 1] - 1]
         image_id, name = json.loads(text.tobytes())
         return {"image_id": image_id, "file_name": name,
                 "path": str((self.image_dir or Path()) / self._other_names.get(row, name)),
@@ -262,9 +262,6 @@ class CocoDataset:
         order = np.argsort(owner, kind="stable")[np.sum(owner < 0):]
         self._rows = rows[order].astype(np.int32)
         self._first = np.searchsorted(owner[order], np.arange(len(images) + 1))
-        self._part_ends = np.append(0, np.cumsum(columns["num_parts"]))
-        self._number_ends = np.append(0, np.cumsum(columns["part_length"]))
-        self._code_ends = np.append(0, np.cumsum(columns["code_length"]))
 
     def _name_of(self, row):
         """The id of an annotation, as the json has it."""
@@ -275,8 +272,10 @@ class CocoDataset:
         """The segmentation of a usable annotation: flat lists of numbers, or a compressed RLE."""
         columns = self._columns
         if columns["kind"][row] == RLE:
-            counts = columns["codes"][self._code_ends[row]:self._code_ends[row + 1]].tobytes()
+            first, last = columns["code_end"][row:row + 2]
+            counts = columns["codes"][first:last].tobytes()
             return {"size": columns["code_size"][row].tolist(), "counts": counts.decode("ascii")}
-        ends = self._number_ends[self._part_ends[row]:self._part_ends[row + 1] + 1].tolist()
+        first, last = columns["part_end"][row:row + 2]
+        ends = columns["number_end"][first:last + 1].tolist()
         return [columns["coordinates"][start:end].tolist()
                 for start, end in zip(ends[:-1], ends[1:], strict=True)]

@@ -48,7 +48,7 @@ def read_coco_columns(path):
                 lists[name].append(checked(entry, number, name, path))
             if number % 1000 == 999:
                 bar.advance(1000)
-    annotations.finish()
+    annotations.end()
     check_sections(found, path)
     problems = {}
     images = unique_images(images, path, problems)

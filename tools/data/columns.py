@@ -34,11 +34,11 @@ LARGEST_SIDE = 2 ** 31             # pixels
 NO_BOX = (float("nan"),) * 4
 COLUMNS = {"image": np.int32, "category": np.int32, "crowd": np.bool_, "area": np.float64,
            "box": np.float64, "own_id": np.int64, "kind": np.uint8, "reason": np.uint8,
-           "lost_part": np.bool_, "bounds": np.float64, "num_parts": np.int64,
-           "part_length": np.int64, "coordinates": np.float64, "code_length": np.int64,
+           "lost_part": np.bool_, "bounds": np.float64, "part_end": np.int64,
+           "number_end": np.int64, "coordinates": np.float64, "code_end": np.int64,
            "code_size": np.int64, "codes": np.uint8}
 WIDTHS = {"box": 4, "bounds": 4, "code_size": 2, "size": 2}          # columns of rows
-IMAGE_COLUMNS = {"size": np.int64, "info_length": np.int64, "info": np.uint8}
+IMAGE_COLUMNS = {"size": np.int64, "info_end": np.int64, "info": np.uint8}
 
 
 class Keys:
@@ -73,7 +73,7 @@ def id_key(value):
 
 
 class AnnotationColumns:
-    """`add` every entry, then `finish`; chunks: {column: arrays whose concatenation it is}.
+    """`add` every entry, then `end`; chunks: {column: arrays whose concatenation it is}.
 
     malformed: numbers of the entries that are no annotations; odd_ids: {row: id} of those ids that
     are not in the column "own_id".  "image" and "category" hold numbers of the `Keys`.
@@ -84,6 +84,16 @@ class AnnotationColumns:
         self.malformed, self.odd_ids, self.rows = [], {}, 0
         self.chunks = {name: [] for name in COLUMNS}
         self.begin()
+
+    def end(self):
+        """Judge the rest, and turn counts into ends: what begins where the one before ends."""
+        self.finish()
+        for name in ("part_end", "number_end", "code_end"):
+            total, chunks = 0, self.chunks[name]
+            for place, counts in enumerate(chunks):
+                chunks[place] = total + np.cumsum(counts)
+                total = chunks[place][-1] if len(counts) else total
+            chunks.insert(0, np.zeros(1, np.int64))
 
     def begin(self):
         """Empty buffers for the next rows."""
@@ -302,7 +312,7 @@ def image_columns(images):
     sizes = [[side if side < LARGEST_SIDE else 0 for side in image[2:]] for image in images]
     texts = [(json.dumps(image[:2]) + ",").encode() for image in images]
     return {"size": np.array(sizes, np.int64).reshape(-1, 2),
-            "info_length": np.array([*map(len, texts)], np.int64),
+            "info_end": np.cumsum([0, *map(len, texts)]),
             "info": np.frombuffer(b"".join(texts), np.uint8)}
 
 

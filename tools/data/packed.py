@@ -131,7 +131,7 @@ def read_packed(path, key):
             first = -(-file.tell() // ALIGNMENT) * ALIGNMENT
         if content["key"] != key:
             return None
-        data = np.memmap(path, np.uint8, mode="r")
+        data = np.memmap(path, np.uint8, mode="r").view(np.ndarray)
         found = {name: data[first + place:first + place + size].view(DTYPES[name])
                  .reshape(shape) for name, (shape, place, size) in content["arrays"].items()}
     except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):

@@ -21,6 +21,8 @@ CODE = {reason: number for number, reason in enumerate(PROBLEMS)}
 USED = (NONE, CODE[CLIPPED], CODE[LOST_PART])
 
 BORDER = 1.0                    # pixels that coordinates may lie outside without being counted
+JUDGED = ("image", "category", "lost_part", "reason", "kind", "code_size", "bounds", "box")
+AT_ONCE = 1 << 17               # annotations
 NAMES_SHOWN = 3                 # per problem, in a summary
 
 
@@ -41,6 +43,14 @@ def class_indices(head, columns, category_ids, path, name_of):
 
 
 def judge(columns, classes, sizes):
+    """`judge_rows` of all annotations, some at a time: each takes many bytes while it is judged."""
+    found = [judge_rows({name: columns[name][start:start + AT_ONCE] for name in JUDGED}, classes,
+                        sizes) for start in range(0, max(len(columns["image"]), 1), AT_ONCE)]
+    problem, own = zip(*found, strict=True)
+    return np.concatenate(problem), np.concatenate(own)
+
+
+def judge_rows(columns, classes, sizes):
     """(problem uint8 [A], an index of PROBLEMS; bool [A]: belongs to a class and a known image).
 
     classes: from `class_indices`; sizes: int64 [N, 2], (0, 0) for an image that cannot be used.
