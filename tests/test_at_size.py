@@ -20,21 +20,20 @@ IMAGES = 118_287 // 16
 @pytest.mark.slow
 def test_a_sixteenth_of_coco(tmp_path):
     """Loosely: the machine may be busy.  The ratios of the whole are in docs/data.md."""
-    write_coco(tmp_path / "small.json", 300, tmp_path / "images")
-    found = measure(tmp_path, IMAGES // 4)
+    found = measure(tmp_path, IMAGES, evaluated=0)
     base = found["pycocotools"]
     assert found["open"]["cpu"] < 2.5 * base["cpu"]
     assert found["open again"]["cpu"] < 0.3 * base["cpu"]
     assert found["open"]["peak"] < 1.0 * base["peak"]
     assert found["readers"]["private"] < 15
-    assert len(table(found)) == 10
+    assert len(table(found)) == 8
 
 
 @pytest.fixture
 def large(tmp_path, monkeypatch):
-    """(path of a json of 200 images that counts as large, folder of its images)."""
+    """(path of a json of 60 images that counts as large, folder of its images)."""
     monkeypatch.setattr(packed, "SMALLEST", 1)
-    write_coco(tmp_path / "set.json", 200, tmp_path / "images")
+    write_coco(tmp_path / "set.json", 60, tmp_path / "images")
     return tmp_path / "set.json", tmp_path / "images"
 
 
@@ -68,7 +67,7 @@ def test_a_packed_file_of_something_else_is_written_anew(large, monkeypatch, dam
     data = file.read_bytes()
     if damage == "other json":
         content = json.loads(path.read_text())
-        content["annotations"] = content["annotations"][:-200]
+        content["annotations"] = content["annotations"][:-50]
         path.write_text(json.dumps(content))
     elif damage == "other code":
         monkeypatch.setattr(packed, "CODE", packed.CODE[1:])
@@ -107,7 +106,7 @@ def test_several_processes_open_one_json_at_once(large):
     found = [results.get(timeout=60) for _ in processes]
     for process in processes:
         process.join()
-    assert all(value == found[0] for value in found) and found[0][0] > 1000
+    assert all(value == found[0] for value in found) and found[0][0] > 300
 
 
 def test_groups_of_classes_have_the_curves_of_all(large, monkeypatch):
@@ -136,7 +135,7 @@ def test_matching_looks_at_each_image_once(large, monkeypatch):
     matching = mistakes.match(dataset, results)
     with_objects = np.unique(dataset.ground_truth().images)
     assert len(calls) == len(with_objects) and set(calls) == {5}
-    assert len(matching.kinds) == 1000
+    assert len(matching.kinds) == 300
 
 
 def test_the_order_of_the_sections_does_not_matter(tmp_path):

@@ -39,8 +39,11 @@ def row(name, path, images):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure(folder, num_images, compare=True):
-    """{row: {"cpu", "peak", "resident", "private"}} in seconds and MB, of a json in `folder`."""
+def measure(folder, num_images, compare=True, evaluated=EVALUATED):
+    """{row: {"cpu", "peak", "resident", "private"}} in seconds and MB, of a json in `folder`.
+
+    compare: with pycocotools; evaluated: images of the evaluation at most, 0 for none.
+    """
     path, images = Path(folder) / f"synthetic_{num_images}.json", Path(folder) / "images"
     write_coco(path, num_images, images)
     Path(f"{path}.packed").unlink(missing_ok=True)
@@ -48,10 +51,10 @@ def measure(folder, num_images, compare=True):
     found["open"] = row("open", path, images)
     found["open again"] = row("open", path, images)
     found["readers"] = row("readers", path, images)
-    small = Path(folder) / f"synthetic_{min(num_images, EVALUATED)}.json"
-    if small != path:
-        write_coco(small, EVALUATED)
-    for name in ("evaluation", "matching"):
+    small = Path(folder) / f"synthetic_{min(num_images, evaluated)}.json"
+    if evaluated and small != path:
+        write_coco(small, evaluated)
+    for name in ("evaluation", "matching") if evaluated else ():
         found[name] = row(name, small, images)
     found["size"] = {"json": os.path.getsize(path) / 1e6}
     return found
