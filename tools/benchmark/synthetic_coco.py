@@ -20,7 +20,7 @@ POOL = 4000                        # different segmentations
 def write_coco(path, num_images, image_dir=None, seed=0):
     """Write a json of `num_images` images; image_dir: make an empty file there for each."""
     rng = np.random.default_rng(seed)
-    pool = [segmentation(rng) for _ in range(POOL)]
+    pool = [segmentation(rng) for _ in range(min(POOL, 5 * num_images))]
     counts = rng.poisson(PER_IMAGE, num_images)
     number = 0
     with open(path, "w", encoding="ascii") as file:
@@ -32,7 +32,7 @@ def write_coco(path, num_images, image_dir=None, seed=0):
             file.write(f'{", " * (index > 0)}{image_text(index + 1)}')
         file.write('], "annotations": [')
         for index, count in enumerate(counts.tolist()):
-            for choice in rng.integers(POOL, size=count).tolist():
+            for choice in rng.integers(len(pool), size=count).tolist():
                 number += 1
                 file.write(f'{", " * (number > 1)}{pool[choice]}"image_id": {index + 1}, '
                            f'"category_id": {choice % CLASSES + 1}, "id": {number}}}')
