@@ -167,7 +167,7 @@ def read_pir(data):
 def add_pir_operator(program, item):
     """A parameter ("p") or an operator ("1.conv2d") of PIR."""
     if item["#"] == "p":
-        name = next(value for value in item["A"] if type(value) is str)
+        name, = (value for value in item["A"] if type(value) is str)
         program.parameters[name] = tuple(item["O"]["TT"]["D"][1])
         program.operators.append(Operator("parameter", {"name": [name]}, [str(item["O"]["%"])]))
         return
