@@ -28,7 +28,7 @@ def problem(outcome, room=ROOM):
     """What is wrong with an Outcome, "" if nothing is."""
     if outcome.kind not in ("ok", "refused"):
         return f"{outcome.kind}: {outcome.text}"
-    if outcome.seconds > SECONDS:
+    if outcome.seconds > SECONDS + outcome.peak / 5e8:   # pages of a large picture cost time
         return f"took {outcome.seconds:.1f} s of CPU"
     if outcome.peak > room:
         return f"took {outcome.peak >> 20} MiB"
