@@ -5,7 +5,7 @@ from signal import SIGINT, SIGTERM
 
 from config import DEFAULT_CONFIG, get_config, list_configs, parse_overrides
 from config.base import ConfigError
-from tools.errors import UserError
+from tools.errors import UserError, printable
 from tools.runtime import limit_threads
 from tools.stopping import CODES, Stopped, interruptible, leave
 from tools.version import VERSION
@@ -161,7 +161,7 @@ def run(main, argv=None):
         with interruptible():
             code = main(argv) or 0
     except (UserError, ConfigError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("error: " + printable(str(error), keep="\n"), file=sys.stderr)
         code = BAD_INPUT
     except Stopped as stop:
         signal = stop.signal

@@ -35,7 +35,7 @@ def class_indices(head, columns, category_ids, path, name_of):
     unknown = np.flatnonzero((category < 0) & (image != MALFORMED_IMAGE))
     if len(unknown):
         row, known = int(unknown[0]), [entry[0] for entry in head["categories"]]
-        raise UserError(f"'{path}': annotation {name_of(row)} has category "
+        raise UserError(f"'{path}': annotation {shown(name_of(row))} has category "
                         f"{shown(head['unknown_categories'][-1 - category[row]])}, which is not "
                         f"among the categories {sorted(known, key=str)[:100]}")
     index = {repr(value): number for number, value in enumerate(category_ids)}
