@@ -9,7 +9,7 @@ from tools.cli import add_prediction_arguments, build_parser, engine_options, lo
 from tools.data.splits import open_dataset
 from tools.data.truth import OWN_MEASURES
 from tools.distributed import is_main, start
-from tools.evaluation.coco_eval import EVALUATORS, evaluator_name, precisions, summaries
+from tools.evaluation.coco_eval import EVALUATORS, evaluator_name, metrics_of, precisions
 from tools.evaluation.evaluate import predict_dataset, print_limits, print_metrics
 from tools.evaluation.report import report_facts, write_report
 from tools.evaluation.results import results_columns
@@ -48,7 +48,7 @@ def main(argv=None):
     print(f"evaluator: {evaluator_name(args.evaluator)}")
     results = results_columns(results, dataset.ground_truth())
     precision = precisions(dataset, results, ("segm", "bbox"), args.evaluator, cfg.max_dets)
-    print_metrics(summaries(precision, dataset.class_names))
+    print_metrics(metrics_of(precision, dataset.class_names))
     print_limits(dataset.ground_truth(), cfg.max_dets, cfg.max_per_image)
     if OWN_MEASURES in dataset.problems:
         print(f"note: {len(dataset.problems[OWN_MEASURES])} {OWN_MEASURES}")

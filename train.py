@@ -8,8 +8,8 @@ import time
 from tools.cli import TERMINATED, build_parser, load_config, run
 from tools.distributed import get_world_size, start
 from tools.launch import start_processes
+from tools.progress import duration
 from tools.training.optimizer import peak_rate
-from tools.training.progress import duration
 from tools.training.start import open_sets, resume_training, start_training
 
 

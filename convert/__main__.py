@@ -56,7 +56,7 @@ def main(argv=None):
         print("\n".join(table()))
         return
     if args.download:
-        args.file = fetch(args)
+        args.file = fetch_published(args)
     try:
         source = read_checkpoint(args.file)
     except UserError as error:
@@ -80,7 +80,7 @@ def main(argv=None):
                      f"written: {output}"]))
 
 
-def fetch(args):
+def fetch_published(args):
     """Download the published file of a config; its path."""
     file = published_for(config_name(args.config), args.family)
     path = f"weights/published/{file.file}"

@@ -10,7 +10,7 @@ from convert.families import FAMILIES, family_named, recognise
 from convert.fit import by_schedule, class_count, configs_of, expected_shapes, fits_among
 from convert.places import names_by_place
 from convert.report import class_text, count_lines, input_text
-from tools.weights.misfit import SHOWN, compare
+from tools.weights.misfit import SHOWN, find_misfit
 from tools.weights.weights_file import meta_of
 
 EXPORTER = "ppdet"                 # the family of exported models: PaddleDetection and PaddleX
@@ -161,7 +161,7 @@ def convert_backbone(source, family, arrays, dropped, unknown, lines):
             continue
         expected = {key: shape for key, shape in expected_shapes(name, None).items()
                     if key.startswith("backbone.") and ".offset." not in key}
-        if not unknown and not compare(arrays, expected):
+        if not unknown and not find_misfit(arrays, expected):
             break
     else:
         raise ConversionError(

@@ -7,7 +7,7 @@ import numpy as np
 from config import CONFIGS, get_config
 from convert.errors import ConversionError
 from tools.runtime import configure
-from tools.weights.misfit import Misfit, compare
+from tools.weights.misfit import Misfit, find_misfit
 from tools.weights.schema import CATEGORY
 
 MAX_BIAS = 4096                    # more numbers are no bias of a convolution
@@ -44,7 +44,7 @@ def expected_shapes(config, num_classes):
 
 def expected_misfit(source, config):
     """The Misfit between weights of ours and a config with their class count."""
-    return compare(source.arrays, expected_shapes(config, class_count(source.arrays)))
+    return find_misfit(source.arrays, expected_shapes(config, class_count(source.arrays)))
 
 
 def class_count(arrays):
@@ -77,7 +77,7 @@ def fit_to(config, arrays, unknown, family):
     """The Fit of tensors to a config; `unknown`: lines on those that have no name of ours."""
     expected = expected_shapes(config, class_count(arrays))
     adapted, filled = adapt_dcn_bias(arrays, expected, family)
-    misfit = compare(adapted, expected)
+    misfit = find_misfit(adapted, expected)
     misfit.unknown += unknown
     return Fit(config, adapted, filled, misfit)
 

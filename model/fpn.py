@@ -5,7 +5,7 @@ All of them have a bias, and no norm or activation.
 import paddle.nn as nn
 from paddle.nn.initializer import Constant, XavierUniform
 
-from model.layers import BiasConv, double
+from model.layers import BiasConv, upsample_nearest
 
 
 class FPN(nn.Layer):
@@ -24,6 +24,6 @@ class FPN(nn.Layer):
     def forward(self, features):
         levels = [lateral(c) for lateral, c in zip(self.lateral, features, strict=True)]
         for i in range(len(levels) - 1, 0, -1):
-            levels[i - 1] = levels[i - 1] + double(levels[i])
+            levels[i - 1] = levels[i - 1] + upsample_nearest(levels[i])
         levels = [output(p) for output, p in zip(self.output, levels, strict=True)]
         return [*levels, levels[-1][:, :, ::2, ::2]]                  # p6: every second pixel of p5

@@ -104,7 +104,7 @@ def resize(x, size):
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
-def double(x):
+def upsample_nearest(x):
     """[N, C, H, W] -> [N, C, 2H, 2W], every pixel four times.
 
     F.interpolate(mode="nearest") takes three times as long on a CPU.

@@ -132,7 +132,7 @@ def test_matching_looks_at_each_image_once(large, monkeypatch):
     monkeypatch.setattr(mistakes.coco_mask, "iou",
                         lambda found, there, crowd: calls.append(len(found)) or plain(
                             found, there, crowd))
-    matching = mistakes.match(dataset, results)
+    matching = mistakes.match_results(dataset, results)
     with_objects = np.unique(dataset.ground_truth().images)
     assert len(calls) == len(with_objects) and set(calls) == {5}
     assert len(matching.kinds) == 300

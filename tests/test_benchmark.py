@@ -10,7 +10,7 @@ from model.decode import Decoder
 from model.instances import Instances
 from tests.builders import TINY
 from tools.benchmark import infer
-from tools.benchmark.agreement import match
+from tools.benchmark.agreement import matched_pairs
 from tools.benchmark.synthetic import disks
 from tools.benchmark.train_step import LOADER_PARTS, STEP_PARTS, sgemm_rate, time_steps
 from tools.errors import UserError
@@ -42,13 +42,13 @@ def test_instances_are_matched_by_class_and_mask():
     half, elsewhere = (0, 0, np.ones((4, 2), bool)), (4, 4, np.ones((4, 4), bool))
     found = Instances([0.9, 0.8, 0.7], [0, 0, 1], [square, elsewhere, square], (8, 8))
     expected = Instances([0.9, 0.8], [0, 0], [elsewhere, half], (8, 8))
-    partners, ious, different = match(found, expected)
+    partners, ious, different = matched_pairs(found, expected)
     assert partners[:2].tolist() == [1, 0] and ious.tolist() == [0.5, 1, 0]
     assert different[:2].tolist() == [8, 0]
     nothing = Instances([0.9], [0], [(0, 0, np.zeros((2, 2), bool))], (8, 8))
-    assert [part.tolist() for part in match(nothing, nothing)] == [[0], [1], [0]]
-    assert [len(part) for part in match(found.select([]), expected)] == [0, 0, 0]
-    assert match(found, expected.select([]))[1].tolist() == [0, 0, 0]
+    assert [part.tolist() for part in matched_pairs(nothing, nothing)] == [[0], [1], [0]]
+    assert [len(part) for part in matched_pairs(found.select([]), expected)] == [0, 0, 0]
+    assert matched_pairs(found, expected.select([]))[1].tolist() == [0, 0, 0]
 
 
 def test_beside_busy_processes(capsys):

@@ -10,7 +10,7 @@ from tests.builders import coco_dataset, listed, write_grey_images
 from tools.data.coco import CocoDataset
 from tools.data.columns import DEGENERATE, NO_SEGMENTATION, WRONG_RLE
 from tools.data.images import read_image
-from tools.data.selection import CLIPPED, OUTSIDE, UNLISTED_CLASS, UNLISTED_IMAGE, summaries
+from tools.data.selection import CLIPPED, OUTSIDE, UNLISTED_CLASS, UNLISTED_IMAGE, problem_sentences
 from tools.errors import UserError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -90,7 +90,7 @@ def test_what_is_skipped_is_counted_and_named(make):
     masks, boxes, _ = dataset.objects(0)
     assert len(masks) == 3
     np.testing.assert_array_equal(boxes[1], [0, 0, 5, 5])        # clipped
-    line, = [line for line in summaries(dataset.problems) if "zero area" in line]
+    line, = [line for line in problem_sentences(dataset.problems) if "zero area" in line]
     assert line.startswith("2 objects") and line.endswith("annotation 3 of a.png, "
                                                           "annotation 4 of a.png")
 

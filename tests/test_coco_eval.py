@@ -276,7 +276,7 @@ def test_unknown_evaluator_is_refused(dataset):
 
 def test_the_report_matches_as_pycocotools_does(hard_problem):
     dataset, results = hard_problem
-    matching = mistakes.match(dataset, results)
+    matching = mistakes.match_results(dataset, results)
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(str(dataset.path))
         detections = truth.loadRes([{key: value for key, value in entry.items() if key != "bbox"}

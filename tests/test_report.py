@@ -48,7 +48,7 @@ OBJECTS = [truth(square(1, 1)), truth(square(40, 1), category_id=2),
 
 
 def test_one_result_of_each_kind(make):
-    matching = mistakes.match(make(OBJECTS), ONE_OF_EACH)
+    matching = mistakes.match_results(make(OBJECTS), ONE_OF_EACH)
     assert matching.kinds.tolist() == [
         mistakes.CORRECT, mistakes.DUPLICATE, mistakes.WRONG_CLASS, mistakes.LOCALISATION,
         mistakes.BACKGROUND, mistakes.IGNORED]
@@ -60,7 +60,7 @@ def test_one_result_of_each_kind(make):
 
 def test_the_better_score_takes_the_object_whatever_the_order(make):
     for results in (ONE_OF_EACH[:2], ONE_OF_EACH[1::-1]):
-        kinds = mistakes.match(make(OBJECTS), results).kinds
+        kinds = mistakes.match_results(make(OBJECTS), results).kinds
         assert dict(zip([entry["score"] for entry in results], kinds.tolist(), strict=True)) == {
             0.9: mistakes.CORRECT, 0.8: mistakes.DUPLICATE}
 
@@ -68,7 +68,7 @@ def test_the_better_score_takes_the_object_whatever_the_order(make):
 def test_score_curve_by_hand(make):
     """3 objects; correct, wrong, correct with the scores .9, .8, .8: two equal ones are one."""
     dataset = make([truth(square(1, 1)), truth(square(40, 1)), truth(square(70, 1))])
-    curve = mistakes.score_curve(mistakes.match(dataset, [
+    curve = mistakes.score_curve(mistakes.match_results(dataset, [
         result(square(1, 30), 0.8), result(square(1, 1), 0.9), result(square(40, 1), 0.8)]))
     assert curve.scores.tolist() == [0.9, 0.8]
     np.testing.assert_allclose(curve.precision, [1, 2 / 3])
@@ -85,7 +85,7 @@ def test_correct_results_agree_with_the_evaluator(make):
     """Of one class and image, precision is 1 up to the recall at which the first mistake comes."""
     dataset = make([truth(square(left, 1)) for left in (1, 40, 70)], images=1, classes=("a",))
     results = [result(square(1, 1), 0.9), result(square(40, 2), 0.8), result(square(1, 35), 0.7)]
-    curve = mistakes.score_curve(mistakes.match(dataset, results))
+    curve = mistakes.score_curve(mistakes.match_results(dataset, results))
     assert evaluate(dataset, results)["segm_AP50"] == pytest.approx(67 / 101)
     assert curve.precision[1] == 1 and curve.recall[-1] == pytest.approx(2 / 3)
 

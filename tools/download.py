@@ -139,7 +139,7 @@ def number(text):
     return int(text)
 
 
-def extent(connection):
+def size_of_answer(connection):
     """(first byte, size of the whole file or None) of what the server sends."""
     if connection.headers.get("Content-Encoding", "identity") != "identity":
         raise UserError("the server sends the file compressed, which nobody asked for")
@@ -172,7 +172,7 @@ def fetch(address, limit=MAX_FETCH, seconds=60):
     try:
         with Connection(address, {}, seconds) as connection:
             check_status(connection)
-            start, total = extent(connection)
+            start, total = size_of_answer(connection)
             check_size(total, limit)
             if start != 0:
                 raise UserError("the server sends only a part of it")
@@ -247,7 +247,7 @@ def continue_file(address, partial, checked, limit):
         if connection.status == 416 and partial.size:    # nothing behind what we have
             return check_complete(connection, partial, checked)
         check_status(connection)
-        start, total = extent(connection)
+        start, total = size_of_answer(connection)
         check_size(total, limit)
         fit(partial, start, total, version_of(connection.headers))
         rest = None if total is None else max(0, total - start)

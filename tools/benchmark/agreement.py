@@ -15,7 +15,7 @@ def report_agreement(predictor, reference, image):
     outputs = [side.network(images) for side in (predictor, reference)]
     (found,), (expected,) = (side.postprocess(raw, [resized_size], [image.shape[:2]])
                              for side, raw in zip((predictor, reference), outputs, strict=True))
-    partners, ious, different = match(found, expected)
+    partners, ious, different = matched_pairs(found, expected)
     same = np.flatnonzero(ious >= SAME_IOU)
     print(f"agreement with dygraph: raw outputs within {deviation(*outputs):.1e} of their "
           f"deviation; {len(same)} of {len(found)} instances (dygraph: {len(expected)}) are the "
@@ -27,7 +27,7 @@ def report_agreement(predictor, reference, image):
               "mask pixels")
 
 
-def match(found, expected):
+def matched_pairs(found, expected):
     """For each instance of `found`, the one of `expected` with its class and the largest IoU.
 
     -> its index int64 [I], the IoU [I] (0: none of that class; two empty masks: 1) and the number

@@ -96,10 +96,10 @@ def evaluation(path, folder, evaluator="auto"):
 def matching(path, folder):
     from tools.benchmark.synthetic_coco import synthetic_results
     from tools.data.coco import CocoDataset
-    from tools.evaluation.mistakes import match
+    from tools.evaluation.mistakes import match_results
     dataset = CocoDataset(path, folder, training=False)
     results = synthetic_results(dataset, 10)
-    return measured(lambda: match(dataset, results))[1]
+    return measured(lambda: match_results(dataset, results))[1]
 
 
 ROWS = {"pycocotools": pycocotools, "open": open_dataset, "readers": readers,

@@ -58,7 +58,7 @@ def parse_args(argv):
 def main(argv):
     args = parse_args(argv)
     if args.compare:
-        return compare(argv, args.compare)
+        return compare_commands(argv, args.compare)
     cfg = load_config(args)
     image = read_image(args.image) if args.image else photograph(tuple(args.size))
     with tempfile.TemporaryDirectory() as folder:
@@ -160,7 +160,7 @@ def report_pipeline(predictor, path, count, batch_size):
           f"({1e3 * alone:.1f} ms with nothing beside it)")
 
 
-def compare(argv, command, rounds=3):
+def compare_commands(argv, command, rounds=3):
     """Wall seconds of whole processes in turn: this benchmark without --compare, and a command."""
     position = argv.index("--compare")
     own = [sys.executable, "-m", "tools.benchmark", "infer", *argv[:position], *argv[position + 2:]]

@@ -7,7 +7,7 @@ import numpy as np
 from model.instances import Instances
 from tools.check_dataset.survey import middle_short_side
 from tools.data.classes import listed
-from tools.data.selection import summaries
+from tools.data.selection import problem_sentences
 from tools.files import write_text
 from tools.inference.visualize import draw
 from tools.inference.writers.image_file import write_image
@@ -25,7 +25,7 @@ WORTHWHILE = 0.01                                 # gain of objects that is wort
 def page(dataset, found, current, proposed, cfg, sampled=None):
     """The whole report as lines; sampled: how many images were looked at, if not all."""
     lines = [*overview(dataset, found, cfg, sampled), "", *classes(dataset, found), "",
-             *sizes(found, cfg), "", *levels(current), "", *advice(current, proposed), ""]
+             *sizes(found, cfg), "", *levels(current), "", *settings_advice(current, proposed), ""]
     return lines + problems(found)
 
 
@@ -89,12 +89,12 @@ def levels(current):
 def outcome(result):
     total, unlearned = len(result.learned), np.sum(~result.learned)
     crowded = np.sum(result.crowded_out)
-    return [f"  learned by no cell: {unlearned} objects ({percent(unlearned, total)}); by none "
-            f"that is theirs alone: {crowded} ({percent(crowded, total)})",
+    return [f"  learned by no cell: {unlearned} objects ({percent(unlearned, total)}); only "
+            f"by cells that another object claims too: {crowded} ({percent(crowded, total)})",
             f"  positive cells that two objects claim: {100 * result.shared_cells:.1f} %"]
 
 
-def advice(current, proposed):
+def settings_advice(current, proposed):
     """The proposal with its effect."""
     gain = current.loss() - proposed.loss()
     if gain < WORTHWHILE:
@@ -108,7 +108,7 @@ def problems(found):
     if not found.problems:
         return ["no problems"]
     lines = ["problems"]
-    for line in summaries(found.problems, separator="\n" + 6 * " "):
+    for line in problem_sentences(found.problems, separator="\n" + 6 * " "):
         short = line.replace("\n" + 6 * " ", ", ")
         lines.append("  " + (short if len(short) < LINE else line))
     return lines

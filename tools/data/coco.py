@@ -23,7 +23,7 @@ from tools.data.selection import (
     class_indices,
     judge,
     name_problems,
-    summaries,
+    problem_sentences,
     training_images,
 )
 from tools.data.truth import GroundTruth, measure
@@ -232,7 +232,7 @@ class CocoDataset:
         if not len(used):
             raise UserError(f"'{self.path}' has no image to use, no object to learn from: "
                             f"{len(listed)} images are listed, {self.num_objects} usable objects"
-                            + "".join(f"; {line}" for line in summaries(self.problems)))
+                            + "".join(f"; {line}" for line in problem_sentences(self.problems)))
         return used
 
     def _with_files(self, images, names, files):

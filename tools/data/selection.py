@@ -120,7 +120,7 @@ def spread(items, share):
             if int((number + 1) * share + 1e-9) > int(number * share + 1e-9)]
 
 
-def summaries(problems, separator=", "):
+def problem_sentences(problems, separator=", "):
     """A text per problem: how many, what, and the first names."""
     return [f"{len(names)} {reason}: "
             + separator.join([*(shown(str(name), 300) for name in names[:NAMES_SHOWN]),

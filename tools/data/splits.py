@@ -2,7 +2,7 @@
 import logging
 
 from tools.data.coco import CocoDataset
-from tools.data.selection import summaries
+from tools.data.selection import problem_sentences
 from tools.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def open_dataset(cfg, split, class_names=None):
         dataset = CocoDataset(json_path, images, cfg.classes_file, training,
                               class_names=class_names)
     if dataset.problems:
-        logger.warning("%s: %s", dataset.path, "; ".join(summaries(dataset.problems)))
+        logger.warning("%s: %s", dataset.path, "; ".join(problem_sentences(dataset.problems)))
     if training and not dataset.num_objects:
         raise UserError(no_object(dataset))
     return dataset
@@ -32,6 +32,6 @@ def open_dataset(cfg, split, class_names=None):
 
 def no_object(dataset):
     """The sentence about a data set from which nothing can be learned."""
-    said = "; ".join(summaries(dataset.problems)) or "the json has no annotation of them"
+    said = "; ".join(problem_sentences(dataset.problems)) or "the json has no annotation of them"
     return (f"'{dataset.path}' has no object to learn from: {len(dataset)} images, 0 usable "
             f"objects ({said}); look at it with python -m tools.check_dataset")

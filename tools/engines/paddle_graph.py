@@ -82,11 +82,11 @@ def resize(x, roi, scales, size, mode, nearest_mode, coordinate_transformation_m
         if size is not None:
             x = resize_axis(x, axis, int64(size)[axis])
         else:
-            x = interleave(x, x, axis) if mode == "nearest" else double(x, axis)
+            x = interleave(x, x, axis) if mode == "nearest" else upsample_bilinear(x, axis)
     return x
 
 
-def double(x, axis):
+def upsample_bilinear(x, axis):
     """Bilinear x2 with half-pixel centres along one axis."""
     padded = F.pad(x, [0, 0, 1, 1] if axis == 2 else [1, 1, 0, 0], mode="replicate")
     before = paddle.slice(padded, [axis], [0], [-2])

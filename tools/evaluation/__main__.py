@@ -14,14 +14,14 @@ import argparse
 from tools.cli import add_version, positive_int, run
 from tools.data.coco import CocoDataset
 from tools.data.coco_json import read_json
-from tools.data.selection import summaries as problem_texts
+from tools.data.selection import problem_sentences
 from tools.errors import UserError
 from tools.evaluation.coco_eval import (
     EVALUATORS,
     MAX_DETS,
     evaluator_name,
+    metrics_of,
     precisions,
-    summaries,
 )
 from tools.evaluation.evaluate import print_limits, print_metrics
 from tools.evaluation.report import common_facts, write_report
@@ -74,7 +74,7 @@ def main(argv=None):
     results = results_columns(read_results(args.results), dataset.ground_truth())
     if args.report:
         refuse_input(args.report)
-    for line in problem_texts(dataset.problems):
+    for line in problem_sentences(dataset.problems):
         print(f"note: {line}")
     if results.other_classes:
         print(f"note: {results.other_classes} results of categories that '{args.json}' does not "
@@ -83,7 +83,7 @@ def main(argv=None):
           f"{len(dataset)} images")
     kinds = kinds_of(results)
     precision = precisions(dataset, results, kinds, args.evaluator, args.max_dets)
-    print_metrics(summaries(precision, dataset.class_names))
+    print_metrics(metrics_of(precision, dataset.class_names))
     print_limits(dataset.ground_truth(), args.max_dets)
     if args.report:
         if "segm" not in kinds:

@@ -29,7 +29,7 @@ def evaluate(dataset, results, iou_types=("segm",), evaluator="auto", max_dets=M
     "segm_APs", "segm_APm", "segm_APl"} in 0..1, and "segm_per_class", {class name: AP}.
     No results: 0.  Without ground truth (of that class or size): -1, as in pycocotools.
     """
-    return summaries(precisions(dataset, results, iou_types, evaluator, max_dets),
+    return metrics_of(precisions(dataset, results, iou_types, evaluator, max_dets),
                      dataset.class_names)
 
 
@@ -169,7 +169,7 @@ def crowded_images(truth, limit, per_class):
     return len(np.unique(groups // num_classes if per_class else groups))
 
 
-def summaries(precision, class_names):
+def metrics_of(precision, class_names):
     """The metrics of `evaluate` from what `precisions` returned."""
     return {name: value for iou_type, values in precision.items()
             for name, value in summary(values, iou_type, class_names).items()}
@@ -194,6 +194,6 @@ def mean_of_defined(values):
     return float(np.mean(defined)) if defined.size else -1.0
 
 
-def shown(value, digits):
+def metric_text(value, digits):
     """A metric as text, "-" where it is undefined."""
     return "-" if value < 0 else f"{value:.{digits}f}"

@@ -5,7 +5,7 @@ import sys
 import time
 
 from tools.distributed import all_gather, get_rank, get_world_size, is_main, together
-from tools.evaluation.coco_eval import crowded_images, evaluate, shown
+from tools.evaluation.coco_eval import crowded_images, evaluate, metric_text
 from tools.inference.pipeline import Pipeline
 from tools.inference.predictor import Predictor
 from tools.inference.writers.coco import coco_results
@@ -83,10 +83,10 @@ def print_metrics(metrics):
     """A table of the COCO metrics, then the AP of every class; "-" without ground truth."""
     for kind in ("segm", "bbox"):
         if f"{kind}_AP" in metrics:
-            values = (f"  {name} {shown(metrics[f'{kind}_{name}'], 4)}" for name in METRICS)
+            values = (f"  {name} {metric_text(metrics[f'{kind}_{name}'], 4)}" for name in METRICS)
             print(f"{kind:5s}" + "".join(values))
     for name, ap in metrics.get("segm_per_class", {}).items():
-        print(f"  {name:24s} {shown(ap, 4)}")
+        print(f"  {name:24s} {metric_text(ap, 4)}")
 
 
 def print_limits(truth, max_dets, max_per_image=None):

@@ -54,7 +54,7 @@ class Matching:
         return Matching(results, self.kinds[own], objects, self.found_scores[there])
 
 
-def match(dataset, results):
+def match_results(dataset, results):
     """The Matching of COCO result dicts (see `evaluate`) with the objects of a CocoDataset."""
     truth = dataset.ground_truth()
     found = results_columns(results, truth)

@@ -15,7 +15,7 @@ import paddle
 
 from tools.evaluation import mistakes
 from tools.evaluation.charts import bar, line_chart
-from tools.evaluation.coco_eval import IOU_50, IOU_75, evaluator_name, shown, summaries
+from tools.evaluation.coco_eval import IOU_50, IOU_75, evaluator_name, metric_text, metrics_of
 from tools.evaluation.confusion import confusion_table
 from tools.evaluation.worst_images import KIND_COLORS, MISSED_COLOR, worst_images
 from tools.files import atomic_file
@@ -37,17 +37,17 @@ def write_report(path, dataset, results, precision, facts):
     facts: {label: text}, see `report_facts`.  UserError if the file cannot be written.
     """
     names = dataset.class_names
-    matching = mistakes.match(dataset, results)
+    matching = mistakes.match_results(dataset, results)
     curve = mistakes.score_curve(matching)
     threshold = float(curve.scores[curve.best]) if curve.best is not None else 0.0
-    metrics = summaries(precision, names)
+    metrics = metrics_of(precision, names)
     text = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         title=escape(f"Evaluation of {facts['config']}"),
         subtitle=escape(f"images: {len(dataset)} · objects: {len(matching.objects.classes)} · "
                         f"classes: {len(names)} · results: {len(results)} · {facts['date']}"),
         tiles=tiles(metrics, curve), ap_table=ap_table(metrics),
         curve_chart=precision_chart(precision["segm"]), score_chart=score_chart(curve),
-        advice=advice(curve), class_curves=class_curves(precision["segm"], names),
+        advice=threshold_advice(curve), class_curves=class_curves(precision["segm"], names),
         counted=counted(threshold), mistake_table=mistake_table(matching, threshold),
         confusion_table=confusion_table(dataset, results, threshold),
         class_table=class_table(matching, metrics, names, threshold),
@@ -91,12 +91,12 @@ def tiles(metrics, curve):
     entries = [("mask AP", metrics["segm_AP"]), ("mask AP50", metrics["segm_AP50"]),
                ("box AP", metrics.get("bbox_AP", -1)),
                ("best F1 of masks at IoU 0.5", -1 if best is None else curve.f1[best])]
-    return "".join(f'<div class="tile"><b>{shown(value, 3)}</b><span>{name}</span></div>'
+    return "".join(f'<div class="tile"><b>{metric_text(value, 3)}</b><span>{name}</span></div>'
                    for name, value in entries)
 
 
 def ap_table(metrics):
-    rows = [[name, *(shown(metrics[f"{iou_type}_{column}"], 3) for column in COLUMNS)]
+    rows = [[name, *(metric_text(metrics[f"{iou_type}_{column}"], 3) for column in COLUMNS)]
             for iou_type, name in KINDS_OF_AP.items() if f"{iou_type}_AP" in metrics]
     return table(("", *HEADINGS), rows)
 
@@ -140,7 +140,7 @@ def round_down(score, digits=3):
     return f"{np.floor(score * 10 ** digits) / 10 ** digits:.{digits}f}"
 
 
-def advice(curve):
+def threshold_advice(curve):
     if curve.best is None:
         return "No result is correct, so there is no score threshold to recommend."
     best = curve.best
@@ -183,8 +183,8 @@ def class_table(matching, metrics, class_names, threshold):
         ap, curve = metrics["segm_per_class"][name], mistakes.score_curve(own)
         false = ((own.results.scores >= threshold) & (own.kinds != mistakes.CORRECT)
                  & (own.kinds != mistakes.IGNORED)).sum()
-        rows.append([escape(name), len(own.objects.classes), shown(ap, 3), bar(ap, BLUE),
-                     shown(box_ap.get(name, -1), 3), *missed_by_size(own, threshold), false,
+        rows.append([escape(name), len(own.objects.classes), metric_text(ap, 3), bar(ap, BLUE),
+                     metric_text(box_ap.get(name, -1), 3), *missed_by_size(own, threshold), false,
                      "-" if curve.best is None else round_down(curve.scores[curve.best])])
     return table(headings, rows)
 

@@ -26,7 +26,7 @@ def write_decoding(graph, outputs, cfg):
     levels = len(cfg.num_grids)
     scores, cell_indices, class_indices = candidates(graph, outputs[:levels], cfg.num_classes,
                                                      num_candidates)
-    kernels = gather(graph, flatten_cells(graph, outputs[levels:-1]), cell_indices)   # [N, K, E]
+    kernels = take_rows(graph, flatten_cells(graph, outputs[levels:-1]), cell_indices)   # [N, K, E]
     features = graph("Reshape", outputs[-1], [0, 0, -1])                              # [N, E, P]
     probs = graph("Sigmoid", graph("MatMul", kernels, features))                      # [N, K, P]
     binary = graph("Cast", graph("Greater", probs, cfg.mask_threshold), to="float32")
@@ -40,7 +40,7 @@ def write_decoding(graph, outputs, cfg):
     scores, order = graph("TopK", scores, [num_results], outputs=2)                   # [N, M]
     found = graph("Greater", scores, 0.0)
     filled = graph("Unsqueeze", graph("Cast", found, to="float32"), [2])
-    masks = graph("Mul", gather(graph, probs, order), filled)                         # [N, M, P]
+    masks = graph("Mul", take_rows(graph, probs, order), filled)                         # [N, M, P]
     size = graph("Slice", graph("Shape", outputs[-1]), [2], [4])
     found = graph("Cast", found, to="int64")
     class_indices = graph("GatherElements", class_indices, order, axis=1)
@@ -103,7 +103,7 @@ def flatten_cells(graph, levels):
     return graph("Transpose", graph("Concat", *flat, axis=2), perm=[0, 2, 1])
 
 
-def gather(graph, rows, indices):
+def take_rows(graph, rows, indices):
     """Of [N, R, X] the rows at int64 [N, K] -> [N, K, X]."""
     return graph("GatherND", rows, graph("Unsqueeze", indices, [2]), batch_dims=1)
 

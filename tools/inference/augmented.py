@@ -122,13 +122,13 @@ def merge(candidates, views, min_iou, threshold):
         origin = np.array([entry.view for entry in group])
         for first in range(len(group)):
             if free[first]:
-                members = gather(first, iou[first], origin, free, min_iou)
+                members = gather_votes(first, iou[first], origin, free, min_iou)
                 free[members] = False
                 merged.append(mean_of([group[member] for member in members], views))
     return merged
 
 
-def gather(first, iou, origin, free, min_iou):
+def gather_votes(first, iou, origin, free, min_iou):
     """`first` and of each other view the place of the free candidate that overlaps it most."""
     members = [first]
     for view in np.unique(origin):

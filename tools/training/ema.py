@@ -4,7 +4,7 @@ import contextlib
 import paddle
 
 from tools.errors import UserError
-from tools.weights.misfit import compare
+from tools.weights.misfit import find_misfit
 
 
 class ExponentialMovingAverage:
@@ -58,7 +58,7 @@ class ExponentialMovingAverage:
 
     def load_state(self, state, source=""):
         """Continue from `state`; UserError if it is not of this model."""
-        misfit = compare(state["average"],
+        misfit = find_misfit(state["average"],
                          {name: tuple(tensor.shape) for name, tensor in self.tensors.items()})
         if misfit:
             raise UserError(f"the average in '{source}' does not fit the model:{misfit.text()}")

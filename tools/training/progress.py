@@ -4,6 +4,8 @@ import time
 
 from tqdm import tqdm
 
+from tools.progress import duration
+
 LINE_EVERY = 30.0                  # seconds, where there is no terminal to show a bar
 
 
@@ -69,9 +71,3 @@ def line_of(record, num_steps):
             f"(mask {record['mask']:.4f}, category {record['category']:.4f})  "
             f"data {record['data_s']:.3f} s  step {record['step_s']:.3f} s  "
             f"ETA {duration(record['eta_s'])}")
-
-
-def duration(seconds):
-    """3725 -> "1:02:05"."""
-    minutes, seconds = divmod(int(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"

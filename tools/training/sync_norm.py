@@ -21,13 +21,13 @@ class SyncBatchNorm(nn.BatchNorm2D):
     def forward(self, x):
         if not self.training:
             return super().forward(x)
-        y, mean, variance = Normalize.apply(x, self.weight, self.bias, self._epsilon)
+        y, mean, variance = NormalizeTogether.apply(x, self.weight, self.bias, self._epsilon)
         for running, value in ((self._mean, mean), (self._variance, variance)):
             running.scale_(self._momentum).add_(value * (1 - self._momentum))
         return y
 
 
-class Normalize(PyLayer):
+class NormalizeTogether(PyLayer):
     """x [N, C, H, W] -> (y, mean [C], variance [C]), with one sum over all processes each way.
 
     The processes' losses are added up, so the gradient of the statistics is the sum of theirs;

@@ -35,7 +35,7 @@ def block(title, lines):
     return text + (f"\n    ... and {len(lines) - SHOWN} more" if len(lines) > SHOWN else "")
 
 
-def compare(arrays, expected):
+def find_misfit(arrays, expected):
     """The Misfit between {name: ndarray} and {name: shape}."""
     return Misfit([f"{name} {list(array.shape)}" for name, array in arrays.items()
                    if name not in expected],

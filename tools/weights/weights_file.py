@@ -13,7 +13,7 @@ import numpy as np
 from tools.errors import UserError, shown
 from tools.files import atomic_file
 from tools.weights import safe_pickle, schema
-from tools.weights.misfit import compare
+from tools.weights.misfit import find_misfit
 
 META = "meta@@"
 INPUT_SETTINGS = ("channel_order", "pixel_mean", "pixel_std", "resize_library", "normalize_first",
@@ -108,7 +108,7 @@ def load_arrays(model, arrays, source):
 
     UserError names what does not fit, and the model is left as it was.
     """
-    misfit = compare(arrays, shapes_of(model))
+    misfit = find_misfit(arrays, shapes_of(model))
     if misfit:
         raise UserError(f"'{source}' does not fit the model:{misfit.text()}\n"
                         "Use the config it was made for, or start training from it with "
@@ -134,7 +134,7 @@ def load_pretrained(model, path):
     """
     arrays, meta = read_weights(path)
     own = model.state_dict()
-    misfit = compare(arrays, shapes_of(model))
+    misfit = find_misfit(arrays, shapes_of(model))
     skipped = {name for name in own
                if name not in arrays or arrays[name].shape != tuple(own[name].shape)}
     if len(skipped) * 2 > len(own):
