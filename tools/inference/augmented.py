@@ -15,11 +15,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from model.decode import on_host_or_gpu, to_host
+from model.candidates import Candidates
+from model.decode import flatten_cells, on_host_or_gpu, to_host
 from model.instances import Instances, pack
 from model.matrix_nms import matrix_nms, pairwise_iou
 from model.paste import paste
-from model.soft_masks import sigmoid
+from model.soft_masks import sigmoid, soft_masks
 from tools.data.transforms import Preprocess, pad_to_divisor
 
 
@@ -84,14 +85,20 @@ def candidates_of(decoder, outputs, frame, common, mirrored, view):
     levels = [to_host(level)[0] for level in outputs["category_logits"]]
     kernels = [to_host(level)[0] for level in outputs["kernels"]]
     features = on_host_or_gpu(outputs["mask_features"])[0]
-    cells, classes, scores = decoder.candidates(levels)
-    *_, (rescored, masks, _) = decoder.draw(cells, scores, kernels, features)
-    order = np.argsort(-rescored, kind="stable")[:decoder.max_candidates]
-    matrix = frame.to(common, mirrored)
-    warped = {cell: warp(masks[cell], matrix, common.map_size)
-              for cell in set(cells[order[rescored[order] > 0]].tolist())}
-    return [Candidate(float(rescored[i]), int(classes[i]), view, *warped[cells[i]])
-            for i in order if rescored[i] > 0 and warped[cells[i]][2].size]
+    strides = np.repeat(np.float32(decoder.strides), [level[0].size for level in kernels])
+    found = Candidates(*decoder.candidates(levels), strides, decoder.max_candidates,
+                       decoder.update_threshold)
+    for masks in soft_masks(flatten_cells(kernels)[found.queue], features, decoder.mask_threshold,
+                            decoder.pool):
+        found.add(masks)
+        if found.bound == 0:                           # no more can be among the best
+            break
+    order, matrix = found.order(), frame.to(common, mirrored)
+    warped = {cell: warp(found.masks[cell], matrix, common.map_size)
+              for cell in set(found.cells[order].tolist())}
+    return [Candidate(float(found.rescored[i]), int(found.class_indices[i]), view,
+                      *warped[found.cells[i]])
+            for i in order if warped[found.cells[i]][2].size]
 
 
 def warp(mask, matrix, map_size):
