@@ -203,5 +203,5 @@ def hash_of(arrays):
     """One sha256 over the names and values of the variables of a folder."""
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):
-        digest.update(name.encode() + b"\0" + array.tobytes())
+        digest.update(name.encode("utf-8", "surrogatepass") + b"\0" + array.tobytes())
     return digest.hexdigest()
