@@ -1,4 +1,4 @@
-"""Write the detections of a test set for the COCO server: python test_dev.py --config=N."""
+"""Write the results of a test set for the COCO server: python test_dev.py --config=N."""
 from tools.runtime import configure, describe
 
 configure()

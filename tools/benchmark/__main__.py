@@ -1,4 +1,4 @@
-"""Benchmarks: python -m tools.benchmark NAME [--help]."""
+"""Time training, prediction, data, tracks and more: python -m tools.benchmark NAME [--help]."""
 from tools.runtime import configure
 
 configure()

@@ -1,4 +1,4 @@
-"""One row of `python -m tools.benchmark data`, in a process of its own: it prints CPU and memory.
+"""One row of the benchmark of data at size, in a process of its own: it prints CPU and memory.
 
     python -m tools.benchmark.data_rows ROW json folder
 """
