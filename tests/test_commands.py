@@ -1,4 +1,5 @@
 """python -m tools, --version and python -m tools.doctor."""
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from tools import __main__ as listing
 from tools import doctor
 from tools.version import VERSION
+from tools.weights import weights_file
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -51,3 +53,10 @@ def test_doctor_names_versions_processor_and_engines():
 def test_what_is_not_installed_is_said():
     assert doctor.installed(("numpy", "no-such-package")).endswith(
         "(not installed: no-such-package)")
+
+
+def test_the_old_name_of_the_weights_file_still_works():
+    with pytest.warns(FutureWarning, match="from tools.weights import"):
+        old = importlib.import_module("tools.training.checkpoint")
+    assert old.load_weights is weights_file.load_weights
+    assert old.save_weights is weights_file.save_weights
