@@ -186,3 +186,15 @@ def test_tolerance_saves_corners_and_keeps_the_mask():
     back = polygons_to_mask([fewer], mask.shape)
     assert len(fewer) < len(exact) / 5
     assert (back & mask).sum() / (back | mask).sum() > 0.99
+
+
+def test_a_simplified_outline_does_not_cross_itself():
+    shapely = pytest.importorskip("shapely")
+    rng, crossing, fewer = np.random.default_rng(0), 0, 0
+    for _ in range(60):
+        mask = cv2.GaussianBlur(rng.normal(size=(60, 60)), (0, 0), 2.5) > 0
+        exact = mask_to_polygons(mask)
+        for ring, corners in zip(mask_to_polygons(mask, 1.5), exact, strict=True):
+            crossing += shapely.Polygon(corners).is_valid and not shapely.Polygon(ring).is_valid
+            fewer += len(ring) < len(corners)
+    assert fewer > 100 and crossing == 0

@@ -5,6 +5,7 @@ width).  Boxes are (x1, y1, x2, y2), with x2 and y2 exclusive: one pixel has wid
 """
 import cv2
 import numpy as np
+import shapely
 from pycocotools import mask as coco_mask
 
 
@@ -44,10 +45,19 @@ def mask_to_polygons(mask, tolerance=0.0):
 
 
 def simplified(ring, tolerance):
-    """int32 [P, 1, 2] as cv2 gives it -> int [Q, 2]; as it is where too little would be left."""
+    """int32 [P, 1, 2] as cv2 gives it -> int [Q, 2], with fewer corners.
+
+    With a tolerance about one outline in eighty would cross itself: then shapely, which keeps it
+    simple, takes the corners away; an outline of which too little would be left stays as it is.
+    """
     exact = cv2.approxPolyDP(ring, 0.0, True)[:, 0]
-    fewer = cv2.approxPolyDP(ring, tolerance, True)
-    return fewer[:, 0] if len(fewer) > 2 and cv2.contourArea(fewer) > 0 else exact
+    fewer = cv2.approxPolyDP(ring, tolerance, True)[:, 0]
+    if len(fewer) < 3 or cv2.contourArea(fewer) == 0:
+        return exact
+    if shapely.Polygon(fewer).is_valid or not shapely.Polygon(exact).is_valid:
+        return fewer
+    kept = shapely.Polygon(exact).simplify(tolerance, preserve_topology=True)
+    return np.rint(shapely.get_coordinates(kept)[:-1]).astype(np.int32)
 
 
 def with_holes(ring, holes):
