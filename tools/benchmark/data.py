@@ -45,6 +45,7 @@ def measure(folder, num_images, compare=True, evaluated=EVALUATED):
     compare: with pycocotools; evaluated: images of the evaluation at most, 0 for none.
     """
     path, images = Path(folder) / f"synthetic_{num_images}.json", Path(folder) / "images"
+    images.mkdir(parents=True, exist_ok=True)
     write_coco(path, num_images, images)
     Path(f"{path}.packed").unlink(missing_ok=True)
     found = {"pycocotools": row("pycocotools", path, images)} if compare else {}
