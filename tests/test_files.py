@@ -103,7 +103,9 @@ def test_json(tmp_path):
 
 def test_a_flipped_bit_is_found(tmp_path):
     path = tmp_path / "w.pdparams"
-    save_weights(path, {"w": np.arange(50, dtype=np.float32)}, META)
+    one_class = np.zeros((1, 1, 1, 1), np.float32)             # as many as META names
+    save_weights(path, {"w": np.arange(50, dtype=np.float32),
+                        "head.category_pred.weight": one_class}, META)
     whole = path.read_bytes()
     np.testing.assert_array_equal(read_weights(path)[0]["w"], np.arange(50))
     for place in range(len(whole)):
