@@ -5,12 +5,13 @@ import pytest
 from config import get_config
 from tests.builders import SLIM, realistic
 from tools import runtime, vulkan
-from tools.engines.check import HALF_TOLERANCE, deviation
+from tools.engines.check import deviation, flat
 from tools.engines.dygraph import Dygraph
 from tools.engines.ncnn import Ncnn
 from tools.errors import UserError
 from tools.vulkan import VulkanDevice, find_device, vulkan_devices
 
+HALF_RMS = 0.2                     # of an output's deviation; 0.17 was the most seen
 GPU, SOFTWARE = VulkanDevice(1, "a GPU", False), VulkanDevice(0, "llvmpipe", True)
 needs_driver = pytest.mark.skipif(not vulkan_devices(), reason=(
     "no Vulkan device: ncnn or a driver is missing (Debian: mesa-vulkan-drivers)"))
@@ -18,17 +19,22 @@ needs_driver = pytest.mark.skipif(not vulkan_devices(), reason=(
 
 @needs_driver
 @pytest.mark.slow
-@pytest.mark.parametrize("precision, tolerance", [("float32", 1e-4), ("half", HALF_TOLERANCE)])
+@pytest.mark.parametrize("precision", ["float32", "half"])
 @pytest.mark.parametrize("name", ["quickstart", "solov2_light_r50_vd_fpn_dcn_512_3x",
                                   "solov2_mobilenetv3_fpn_448_3x"])
-def test_vulkan_agrees_with_dygraph(name, precision, tolerance, tmp_path):
+def test_vulkan_agrees_with_dygraph(name, precision, tmp_path):
     cfg = get_config(name, **SLIM, head_convs=1)
     model = realistic(cfg)
     Ncnn.write(model, tmp_path)
     engine = Ncnn(tmp_path, 2, precision, f"vulkan:{vulkan_devices()[0].index}")
     images = np.random.default_rng(1).normal(size=(1, 3, 32, 64)).astype(np.float32)
-    error = deviation(engine(images), Dygraph(model)(images))
-    assert error < tolerance and engine.net.opt.use_vulkan_compute
+    found, expected = engine(images), Dygraph(model)(images)
+    assert engine.net.opt.use_vulkan_compute
+    if precision == "float32":
+        assert deviation(found, expected) < 1e-4
+    # Scores of random weights lie close to their bias of -4.6, where float16 has steps of 0.004.
+    for ours, theirs in zip(flat(found), flat(expected), strict=True):
+        assert np.sqrt(np.mean((ours - theirs) ** 2)) < HALF_RMS * theirs.std()
 
 
 def test_what_runs_on_the_cpu_is_said():
