@@ -74,7 +74,7 @@ def test_predictor_uses_what_the_file_says(folder):
     cfg = get_config("solov2_light_448_r18_fpn_3x")
     main([str(folder / "r18.pdparams"), "--to", "ppdet", "--output", str(folder / "p.pdparams")])
     main([str(folder / "p.pdparams"), "--output", str(folder / "ours.pdparams")])
-    rules = [Predictor(cfg, str(folder / name), "cpu").preprocess.settings
+    rules = [Predictor(cfg, str(folder / name), "cpu", "dygraph").preprocess.settings
              for name in ("r18.pdparams", "ours.pdparams")]
     assert [(s.normalize_first, s.resized_size_rule) for s in rules] == [
         (False, "round"), (True, "fractional")]

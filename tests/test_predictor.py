@@ -36,7 +36,7 @@ def cfg():
 @pytest.mark.parametrize("size", [(64, 64), (50, 91), (120, 33), (1, 40), (40, 1), (1, 1)])
 def test_any_shape_gives_masks_of_its_own_size(weights, cfg, size):
     image = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
-    found = Predictor(cfg, weights)(image)
+    found = Predictor(cfg, weights, engine="dygraph")(image)
     assert found.masks.shape == (len(found), *size) and found.masks.dtype == bool
     assert found.scores.dtype == np.float32 and found.class_indices.dtype == np.int64
     assert found.boxes.shape == (len(found), 4) and found.boxes.dtype == np.float32
@@ -44,7 +44,7 @@ def test_any_shape_gives_masks_of_its_own_size(weights, cfg, size):
 
 
 def test_tensor_and_image_give_the_same(weights, cfg):
-    predictor = Predictor(cfg, weights)
+    predictor = Predictor(cfg, weights, engine="dygraph")
     image = np.random.default_rng(2).integers(0, 256, (70, 90, 3), np.uint8)
     direct = predictor(image)
     tensor, resized_size = predictor.preprocess(image)
@@ -67,7 +67,8 @@ def test_prediction_leaves_no_gradient_and_the_mode_as_it_was(weights, cfg):
 
 
 def test_nothing_found(weights, cfg):
-    found = Predictor(cfg.replace(score_threshold=0.99), weights)(np.zeros((30, 40, 3), np.uint8))
+    predictor = Predictor(cfg.replace(score_threshold=0.99), weights, engine="dygraph")
+    found = predictor(np.zeros((30, 40, 3), np.uint8))
     assert len(found) == 0 and found.masks.shape == (0, 30, 40) and found.to_rle() == []
 
 

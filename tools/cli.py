@@ -64,7 +64,7 @@ def add_prediction_arguments(parser):
                         help="of the processor (default: all that this process may use)")
     parser.add_argument("--batch-size", type=positive_int, default=1, metavar="N",
                         help="images of one padded size that the network sees at once; the results "
-                             "are the same (default: %(default)s)")
+                             "are the same, but for an engine's rounding (default: %(default)s)")
     parser.add_argument("--tta", action="store_true",
                         help="test-time augmentation: every image also mirrored and at other sizes "
                              "(tta_scales), for a higher AP at about four times the time")

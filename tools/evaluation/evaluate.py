@@ -23,7 +23,8 @@ def predict_dataset(predictor, dataset, batch_size=1):
     image that cannot be read, in which then nothing is found.
 
     Of several processes each predicts its share of the images, and gets the results of all.
-    batch_size: images of one padded size that the network sees at once; the results are the same.
+    batch_size: images of one padded size that the network sees at once; the results are the
+    same, but for the rounding of engines other than dygraph.
     """
     results = {}
 
