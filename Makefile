@@ -9,8 +9,12 @@ PIP_INSTALL := $(RUN) -m pip install --disable-pip-version-check
 demo: $(VENV)/installed
 	$(RUN) demo.py
 
+# One process for each part: threads and drivers of the engines stay in a process that opened them.
 test: $(VENV)/installed-test
-	$(RUN) -m pytest
+	$(RUN) -m pytest tests/test_[a-d]*.py
+	$(RUN) -m pytest tests/test_[e-h]*.py
+	$(RUN) -m pytest tests/test_[i-p]*.py
+	$(RUN) -m pytest tests/test_[q-z]*.py
 
 test-fast: $(VENV)/installed-test
 	$(RUN) -m pytest -m "not slow"
