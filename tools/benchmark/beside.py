@@ -15,11 +15,11 @@ BUSY = "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n    sum
 
 @contextlib.contextmanager
 def busy_processes(count):
-    """Let `count` processes compute meanwhile."""
+    """Let `count` processes compute meanwhile; yields them."""
     processes = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(count)]
     try:
         time.sleep(1)                                      # until they run
-        yield
+        yield processes
     finally:
         for process in processes:
             process.kill()

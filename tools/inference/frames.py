@@ -17,6 +17,7 @@ from tools.files import irregular
 VIDEO_SUFFIXES = (".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts",
                   ".webm", ".wmv")
 DEFAULT_RATE = 25.0                # frames per second where a file does not say
+TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 MISSING = 0.02                     # part of the frames that a header may count too many
 
 
@@ -189,6 +190,8 @@ class OpenCvVideo(VideoFile):
             raise UserError(f"video '{path}' cannot be opened: it is no video, damaged or "
                             "truncated, or in a format that this OpenCV does not read "
                             "(pip install av reads more)")
+        self.capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)             # some versions ignore a 1
+        self.turn = TURNS.get(round(self.capture.get(cv2.CAP_PROP_ORIENTATION_META)) % 360)
         rate = self.capture.get(cv2.CAP_PROP_FPS)
         self.rate = rate if 0 < rate < 1000 else DEFAULT_RATE
         self.count = max(0, int(self.capture.get(cv2.CAP_PROP_FRAME_COUNT)))
@@ -206,8 +209,11 @@ class OpenCvVideo(VideoFile):
             if self.wanted(index, seconds):
                 whole, image = self.capture.retrieve()
                 if whole:
-                    yield Frame(index, seconds, image)
+                    yield Frame(index, seconds, self.upright(image))
                 else:
                     self.broken += 1
         self.check(index, complete=not self.past(seconds))
         self.capture.release()
+
+    def upright(self, image):
+        return image if self.turn is None else cv2.rotate(image, self.turn)

@@ -178,7 +178,7 @@ def brush_mask(rle, size):
         if position + count > len(bits):
             raise ValueError("a brush mask that ends too early")
         position += count
-        return int.from_bytes(np.packbits(bits[position - count:position])) >> -count % 8
+        return int.from_bytes(np.packbits(bits[position - count:position]), "big") >> -count % 8
 
     if (found := read(32)) != total:
         raise ValueError(f"a brush mask of {found} numbers for {size[0]} x {size[1]} pixels of 4")
