@@ -4,10 +4,13 @@ from tools.runtime import configure
 configure()
 
 import pytest
+from tqdm import tqdm
 
 from config import get_config
 from tests.builders import TINY
 from tools.data.shapes import write_split
+
+tqdm.monitor_interval = 0              # no thread that watches bars
 
 
 @pytest.fixture(scope="session")
