@@ -85,11 +85,15 @@ class Base:
     frozen_stages = 2              # 0: none, 1: stem, 2: stem + res2, ... (weights and norm affine)
     freeze_norm_statistics = True  # running statistics are used, and not moved, in training
     freeze_norm_affine = True      # scale and shift of the backbone norms
+    sync_norms = True              # norms that learn statistics take them over all processes
 
     # -- targets and losses (SOLOv2, sections 3.1 and 3.3) -----------------------------------------
     # sqrt(box area) in pixels that each level learns
     scale_ranges = ((1, 96), (48, 192), (96, 384), (192, 768), (384, 2048))
     center_region = 0.2            # sigma: the part of the box whose cells are positive
+    # Masks to learn from: False, published: a pixel at stride 4 is 0 or 1.  True: the part of it
+    # that the object covers, which makes outlines more precise.
+    smooth_masks = False
     mask_loss_weight = 3.0
     # The mean is over the objects of all processes: N of them train as one with the same batch.
     normalize_over_processes = True            # PaddleDetection: False, each over its own
@@ -136,8 +140,10 @@ class Base:
     reference_batch_size = 16
     lr_milestones = (27, 33)       # epochs after which the rate is multiplied by lr_decay
     lr_decay = 0.1
+    lr_schedule = "steps"          # at the milestones; "cosine": from the peak to 0, none
     warmup_steps = 1000            # linear, counted within the schedule
     warmup_start = 0.0             # factor of the rate at step 0 (PaddleDetection: 0)
+    optimizer = "momentum"         # or "adamw", whose decay is not added to the gradient
     momentum = 0.9
     weight_decay = 1e-4            # added to the gradient
     norm_weight_decay = 0.0        # of scales and shifts of norms

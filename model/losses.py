@@ -88,7 +88,7 @@ class DiceSum(PyLayer):
 
     @staticmethod
     def forward(ctx, kernels, features, object_masks, pair_masks):
-        """kernels [M, E], features [E, P], object_masks uint8 [O, P], pair_masks int64 [M]."""
+        """kernels [M, E], features [E, P], object_masks [O, P] in 0..1, pair_masks int64 [M]."""
         losses, kernel_gradients, feature_gradient = [], [], paddle.zeros_like(features)
         rows = max(1, CHUNK_ELEMENTS // features.shape[1])
         for start in range(0, kernels.shape[0], rows):
@@ -112,7 +112,7 @@ def dice_loss(logits, masks):
 
     Squared denominators, as in SOLO, equation 5; 0 where the mask is empty.
     """
-    probs, area = F.sigmoid(logits), masks.sum(1, keepdim=True)                     # of 0 and 1
+    probs, area = F.sigmoid(logits), (masks * masks).sum(1, keepdim=True)
     denominator = (probs * probs).sum(1, keepdim=True) + 0.001 + area + 0.001       # [rows, 1]
     dice = 2 * (probs * masks).sum(1, keepdim=True) / denominator
     present = (area > 0).astype("float32")

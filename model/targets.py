@@ -8,23 +8,27 @@ import cv2
 import numpy as np
 
 
-def build_targets(objects, padded_size, num_grids, scale_ranges, center_region=0.2):
+def build_targets(objects, padded_size, num_grids, scale_ranges, center_region=0.2,
+                  smooth=False):
     """Training targets of one batch, as numpy arrays.
 
     objects: per image (masks bool [I, h, w] at the resized, unpadded size, boxes float32 [I, 4]
     xyxy in the same frame, class_indices int64 [I]).
     padded_size: (height, width) of the batch.
+    smooth: `smooth_quarter_masks` instead of the published ones.
 
     Returns, with rows ordered by image, object, level, cell:
       category_targets  int64 [N, sum of S*S]   class index, -1 for background; by level, row-major
       cells             int64 [M]               index into the flattened category_targets
       cell_masks        int64 [M]               index into object_masks
-      object_masks      uint8 [O, H/4, W/4]     masks at stride 4, at the top left of the canvas
+      object_masks      uint8 [O, H/4, W/4]     masks at stride 4, at the top left of the canvas;
+                        smooth: float32 in 0..1
       object_images     int64 [O]               image of each object
     """
     num_cells = sum(side * side for side in num_grids)
     categories, cells, cell_masks, images = [], [], [], []
-    masks = [np.zeros((0, padded_size[0] // 4, padded_size[1] // 4), np.uint8)]
+    shrink = smooth_quarter_masks if smooth else quarter_masks
+    masks = [shrink(np.zeros((0, 1, 1), bool), padded_size)]
     num_objects = 0
     for image, (image_masks, boxes, class_indices) in enumerate(objects):
         category = np.full(num_cells, -1, np.int64)
@@ -34,7 +38,7 @@ def build_targets(objects, padded_size, num_grids, scale_ranges, center_region=0
         categories.append(category)
         cells.append(image_cells + image * num_cells)
         cell_masks.append(owners + num_objects)
-        masks.append(quarter_masks(image_masks, padded_size))
+        masks.append(shrink(image_masks, padded_size))
         images.append(np.full(len(image_masks), image, np.int64))
         num_objects += len(image_masks)
     return {"category_targets": np.stack(categories), "cells": np.concatenate(cells),
@@ -130,14 +134,28 @@ def mass_centers(masks):
 def quarter_masks(masks, padded_size):
     """bool [I, h, w] -> uint8 [I, H/4, W/4], at the top left of the padded canvas.
 
-    cv2's bilinear resize by 1/4 of 0/1 pixels, rounded.  PaddleDetection resizes the masks that it
-    has padded with the batch; zeros up to a multiple of 4 are enough to give the same pixels.
+    cv2's bilinear resize by 1/4 of 0/1 pixels, rounded: of 4x4 pixels it sees the inner four.
+    PaddleDetection resizes the masks that it has padded with the batch; zeros up to a multiple of 4
+    are enough to give the same pixels.
     """
-    canvas = np.zeros((len(masks), padded_size[0] // 4, padded_size[1] // 4), np.uint8)
+    return shrink_masks(masks, padded_size, np.uint8, cv2.INTER_LINEAR)
+
+
+def smooth_quarter_masks(masks, padded_size):
+    """bool [I, h, w] -> float32 [I, H/4, W/4]: the part of each 4x4 pixels that the mask covers.
+
+    What is learned from these and enlarged again has its outline within a fraction of a pixel.
+    """
+    return shrink_masks(masks, padded_size, np.float32, cv2.INTER_AREA)
+
+
+def shrink_masks(masks, padded_size, dtype, interpolation):
+    canvas = np.zeros((len(masks), padded_size[0] // 4, padded_size[1] // 4), dtype)
     height, width = masks.shape[1:]
     for target, mask in zip(canvas, np.ascontiguousarray(masks).view(np.uint8), strict=True):
         pixels = cv2.copyMakeBorder(mask, 0, -height % 4, 0, -width % 4,
                                     cv2.BORDER_CONSTANT, value=0)
-        small = cv2.resize(pixels, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_LINEAR)
+        small = cv2.resize(pixels.astype(dtype, copy=False), None, fx=0.25, fy=0.25,
+                           interpolation=interpolation)
         target[:small.shape[0], :small.shape[1]] = small
     return canvas

@@ -137,10 +137,10 @@ def masks_inside(masks, window):
 
 
 class RandomResize:
-    """Resizes to one of several short sides."""
+    """Resizes to one of several short sides; `how`: of Resize."""
 
-    def __init__(self, short_sides, max_side, library="cv2", rule="round"):
-        self.resizes = [Resize(side, max_side, library, rule) for side in short_sides]
+    def __init__(self, short_sides, max_side, *how):
+        self.resizes = [Resize(side, max_side, *how) for side in short_sides]
 
     def __call__(self, sample, rng):
         return self.resizes[rng.integers(len(self.resizes))](sample, rng)
@@ -149,15 +149,15 @@ class RandomResize:
 class LargeScaleJitter:
     """Resizes to a random factor of the fit into a square, and crops to it (Ghiasi et al. 2021).
 
-    `scales`: lowest and highest factor.  What is smaller is padded only as far as its batch needs.
+    `scales`: lowest and highest factor; `how`: of Resize.  What is smaller is padded only as far as its batch needs.
     """
 
-    def __init__(self, scales, side, library="cv2", rule="round"):
-        self.scales, self.side, self.library, self.rule = scales, side, library, rule
+    def __init__(self, scales, side, *how):
+        self.scales, self.side, self.how = scales, side, how
 
     def __call__(self, sample, rng):
         longest = self.side * rng.uniform(*self.scales)
-        sample = Resize(longest, longest, self.library, self.rule)(sample, rng)
+        sample = Resize(longest, longest, *self.how)(sample, rng)
         spare = np.maximum(np.array(sample["image"].shape[:2]) - self.side, 0)
         top, left = rng.integers(0, spare + 1).tolist()
         window = left, top, left + self.side, top + self.side
@@ -207,7 +207,7 @@ def train_transforms(cfg):
         steps.append(ColorDistortion())
     if cfg.random_crop:
         steps.append(RandomCrop())
-    how = cfg.resize_library, cfg.resized_size_rule
+    how = cfg.resize_library, cfg.resized_size_rule, cfg.smooth_masks
     if cfg.jitter_scales:
         steps.append(LargeScaleJitter(cfg.jitter_scales, cfg.train_max_side, *how))
     else:

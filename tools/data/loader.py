@@ -102,6 +102,7 @@ class Collate:
     def __init__(self, cfg):
         self.divisor, self.num_grids = cfg.size_divisor, cfg.num_grids
         self.scale_ranges, self.center_region = cfg.scale_ranges, cfg.center_region
+        self.smooth_masks = cfg.smooth_masks
 
     def __call__(self, samples):
         broken = [entry for sample in samples for entry in sample["broken"]]
@@ -110,7 +111,7 @@ class Collate:
         images = pad_to_divisor([s["image"].transpose(2, 0, 1) for s in samples], self.divisor)
         objects = [(s["masks"], s["boxes"], s["class_indices"]) for s in samples]
         targets = build_targets(objects, images.shape[2:], self.num_grids, self.scale_ranges,
-                                self.center_region)
+                                self.center_region, self.smooth_masks)
         rows = np.bincount(targets["object_images"][targets["cell_masks"]], minlength=len(samples))
         return {"images": images, "broken": broken, "rows_per_image": rows.tolist(),
                 "resized_sizes": np.array([s["image"].shape[:2] for s in samples], np.int64),

@@ -77,12 +77,15 @@ def resize_with_pillow(image, size):
 class Resize:
     """Resizes the image; masks by nearest neighbour, boxes by the same factors (PaddleDetection).
 
+    OpenCV's INTER_NEAREST, which PaddleDetection takes, moves a mask against its image, by up to
+    half a pixel; with `exact` it stays where it is.
     A tiny object may lose its mask; the targets skip it.
     """
 
-    def __init__(self, short_side, max_side, library="cv2", rule="round"):
+    def __init__(self, short_side, max_side, library="cv2", rule="round", exact=False):
         self.short_side, self.max_side = short_side, max_side
         self.library, self.rule = library, rule
+        self.nearest = cv2.INTER_NEAREST_EXACT if exact else cv2.INTER_NEAREST
 
     def __call__(self, sample, rng):
         height, width = sample["image"].shape[:2]
@@ -90,7 +93,7 @@ class Resize:
                                    self.library, self.rule)
         masks = np.zeros((len(sample["masks"]), *image.shape[:2]), bool)
         for target, mask in zip(masks, sample["masks"], strict=True):
-            target[:] = resize_with_opencv(mask.view(np.uint8), size, cv2.INTER_NEAREST)
+            target[:] = resize_with_opencv(mask.view(np.uint8), size, self.nearest)
         factors = np.float32([size[1] / width, size[0] / height] * 2)
         limits = np.float32([size[1], size[0]] * 2)
         boxes = np.clip(sample["boxes"] * factors, 0, limits)

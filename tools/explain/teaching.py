@@ -45,11 +45,11 @@ def teach(found, cfg, objects):
     """The Lesson of a Trace; objects: (masks bool [I, H, W], boxes, class_indices) of the image."""
     masks, boxes, class_indices = objects
     resize = Resize(cfg.test_short_side, cfg.test_max_side, cfg.resize_library,
-                    cfg.resized_size_rule)
+                    cfg.resized_size_rule, cfg.smooth_masks)
     sample = resize({"image": found.image, "masks": masks, "boxes": boxes}, None)
     masks, boxes = sample["masks"], sample["boxes"]
     targets = build_targets([(masks, boxes, class_indices)], found.padded.shape[1:],
-                            cfg.num_grids, cfg.scale_ranges, cfg.center_region)
+                            cfg.num_grids, cfg.scale_ranges, cfg.center_region, cfg.smooth_masks)
     centers = mass_centers(masks)
     regions = np.stack(center_regions(centers, boxes, cfg.center_region), 1)
     return Lesson(masks, boxes, class_indices, object_scales(boxes),

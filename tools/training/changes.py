@@ -3,7 +3,7 @@
 from tools.errors import shown
 
 # What a checkpoint holds was made under these.
-IDENTITY = ("config", "seed", "num_steps", "class_names", "averaged", "amp")
+IDENTITY = ("config", "optimizer", "seed", "num_steps", "class_names", "averaged", "amp")
 # Settings that only say how a run is watched or how fast it is.
 HARMLESS = {"num_workers", "log_every", "checkpoint_every", "keep_checkpoints", "visualdl",
             "tensorboard", "output_dir", "weights", "pretrained", "test_json", "test_images",
@@ -15,7 +15,8 @@ MEANING = {
     "val_json": "AP before and after cannot be compared",
     "val_images": "AP before and after cannot be compared",
     "learning_rate": "another rate from here on", "lr_milestones": "another rate from here on",
-    "lr_decay": "another rate from here on", "epochs": "the milestones move",
+    "lr_decay": "another rate from here on", "lr_schedule": "another rate from here on",
+    "epochs": "the milestones move",
     "eval_every": "evaluated at other steps, so that best.pdparams may be of another step",
     "patience": "may end earlier or later",
 }

@@ -20,13 +20,19 @@ from tools.distributed import (
     is_main,
     together,
 )
-from tools.errors import UserError
+from tools.errors import UserError, shown
 from tools.finishing import Finishing
 from tools.stopping import Stopped
 from tools.training.changes import changed_settings, refusals
 from tools.training.ema import ExponentialMovingAverage
 from tools.training.gradients import add_gradients
-from tools.training.optimizer import learning_rate_at, load_optimizer_state, optimizer_state
+from tools.training.optimizer import (
+    OPTIMIZERS,
+    SCHEDULES,
+    learning_rate_at,
+    load_optimizer_state,
+    optimizer_state,
+)
 from tools.training.progress import Lines, Window
 from tools.training.run_state import open_run, prune_checkpoints, save_checkpoint
 from tools.weights.weights_file import load_arrays, meta_of, save_weights, to_arrays
@@ -156,8 +162,10 @@ class Trainer:
 
         Says which settings differ; UserError if the state is of another run or does not fit.
         """
-        stored = {**state, "averaged": state["ema"] is not None, "amp": bool(state["scaler"])}
+        stored = {**state, "averaged": state["ema"] is not None, "amp": bool(state["scaler"]),
+                  "optimizer": state.get("settings", {}).get("optimizer", "momentum")}
         differ = refusals(stored, {
+            "optimizer": self.cfg.optimizer,
             "averaged": self.ema is not None, "amp": self.cfg.amp, "config": self.cfg.name,
             "num_steps": self.num_steps, "seed": self.cfg.seed,
             "class_names": list(self.class_names)})
@@ -261,6 +269,10 @@ def ignore(part):
 
 def check_settings(cfg):
     """UserError for settings that this device or number of processes cannot serve."""
+    for key, known in (("optimizer", OPTIMIZERS), ("lr_schedule", SCHEDULES)):
+        if getattr(cfg, key) not in known:
+            raise UserError(f"{key}={shown(getattr(cfg, key))} is not known; choose one of "
+                            f"{', '.join(known)}")
     if cfg.amp and not paddle.get_device().startswith("gpu"):
         raise UserError("amp=true needs a GPU, since Paddle computes in float32 only on the CPU; "
                         "leave it out")

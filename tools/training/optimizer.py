@@ -1,4 +1,5 @@
 """SGD with momentum, the rate and decay of each parameter, and the learning-rate schedule."""
+import math
 import re
 
 import numpy as np
@@ -7,6 +8,7 @@ import paddle.nn as nn
 
 from tools.errors import UserError, shown
 
+OPTIMIZERS, SCHEDULES = ("momentum", "adamw"), ("steps", "cosine")
 NORMS = (nn.GroupNorm, nn.BatchNorm2D, nn.SyncBatchNorm)
 # Where PaddleDetection doubles the rate of biases and does not decay them.
 DOUBLED_BIASES = {"fpn": r"fpn\..*\.bias$",
@@ -29,9 +31,13 @@ def learning_rate_at(cfg, step, num_steps):
     Both count from step 0.  Milestones are epochs of `cfg.epochs`, so that they scale with
     `max_steps` too.
     """
-    passed = sum(step >= round(milestone / cfg.epochs * num_steps)
-                 for milestone in cfg.lr_milestones)
-    rate = peak_rate(cfg) * cfg.lr_decay ** passed
+    rate = peak_rate(cfg)
+    if cfg.lr_schedule == "cosine":
+        rate *= 0.5 + 0.5 * math.cos(math.pi * step / num_steps)
+    else:
+        passed = sum(step >= round(milestone / cfg.epochs * num_steps)
+                     for milestone in cfg.lr_milestones)
+        rate *= cfg.lr_decay ** passed
     if step < cfg.warmup_steps:
         rate *= cfg.warmup_start + (1 - cfg.warmup_start) * step / cfg.warmup_steps
     return rate
@@ -75,9 +81,16 @@ def build_optimizer(cfg, model):
     for name, parameter in model.named_parameters():
         if name in rules:
             parameter.optimize_attr["learning_rate"], decay = rules[name]
-            parameter.regularizer = paddle.regularizer.L2Decay(decay)
+            if cfg.optimizer == "momentum":
+                parameter.regularizer = paddle.regularizer.L2Decay(decay)
             trained.append(parameter)
     clip = nn.ClipGradByGlobalNorm(cfg.grad_clip_norm) if cfg.grad_clip_norm else None
+    if cfg.optimizer == "adamw":
+        decayed = {parameter.name for name, parameter in model.named_parameters()
+                   if rules.get(name, (1, 0))[1]}
+        return paddle.optimizer.AdamW(learning_rate=0.0, weight_decay=cfg.weight_decay,
+                                      grad_clip=clip, parameters=trained,
+                                      apply_decay_param_fun=decayed.__contains__)
     return paddle.optimizer.Momentum(learning_rate=0.0, momentum=cfg.momentum, grad_clip=clip,
                                      parameters=trained)
 

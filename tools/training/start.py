@@ -46,7 +46,8 @@ def start_training(cfg, train_set=None, val_set=None, num_steps=None, make_batch
     names = train_set.class_names if train_set else list(map(str, range(cfg.num_classes)))
     paddle.seed(cfg.seed)
     model = build_solov2(cfg)
-    synchronize_norms(model)
+    if cfg.sync_norms:
+        synchronize_norms(model)
     if not resuming:
         say(load_start(cfg, model))
     batches = make_batches or functools.partial(
