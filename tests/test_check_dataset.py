@@ -228,7 +228,8 @@ def test_real_sets(tmp_path, capsys, name, json_name, text):
 @pytest.mark.parametrize("size, options", [
     ((37, 61), (64, 96, "cv2", "round")), ((61, 37), (20, 30, "cv2", "round")),
     ((90, 70), (32, 50, "cv2", "fractional")), ((50, 80), (123, 400, "pil", "round")),
-    ((4, 700), (64, 96, "cv2", "round"))])
+    ((4, 700), (64, 96, "cv2", "round")), ((61, 37), (40, 56, "cv2", "round", True)),
+    ((90, 70), (32, 50, "cv2", "fractional", True))])
 def test_extents_are_those_of_the_resized_masks(size, options):
     rng = np.random.default_rng(sum(size))
     masks = np.stack([np.zeros(size, bool), np.ones(size, bool), rng.random(size) < 0.01,

@@ -3,9 +3,10 @@ import cv2
 import numpy as np
 import pytest
 
-from model.targets import build_targets, mass_centers, quarter_masks
+from model.targets import build_targets, mass_centers, quarter_masks, smooth_quarter_masks
 from tests.builders import square
 from tests.golden_data import golden, unpack
+from tools.data.masks import masks_to_boxes
 
 GRIDS, RANGES = (40, 36, 24, 16, 12), ((1, 96), (48, 192), (96, 384), (192, 768), (384, 2048))
 
@@ -99,6 +100,38 @@ def test_quarter_masks_are_those_of_the_padded_mask(remainders):
             np.testing.assert_array_equal(small, counted(mask, size))
     edge = quarter_masks(np.ones((1, 226, 342), bool), (256, 352))[0]
     assert edge[56].tolist() == [1] * 85 + [0] * 3 and edge[:57, 85].tolist() == [1] * 56 + [0]
+
+
+@pytest.mark.parametrize("height, width", [(64, 96), (30, 57), (1, 2), (33, 35)])
+def test_smooth_quarter_masks_are_the_covered_parts(height, width):
+    masks = np.random.default_rng(height).random((3, height, width)) < 0.4
+    found = smooth_quarter_masks(masks, (96, 128))
+    canvas = np.zeros((3, 96, 128))
+    canvas[:, :height, :width] = masks
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, canvas.reshape(3, 24, 4, 32, 4).mean((2, 4)), atol=1e-6)
+    objects = [(masks, masks_to_boxes(masks), np.zeros(3, int))]
+    sides, ranges = (4,), ((1, 1000),)
+    smooth = build_targets(objects, (96, 128), sides, ranges, smooth=True)
+    np.testing.assert_array_equal(smooth["object_masks"], found)
+    published = build_targets(objects, (96, 128), sides, ranges)
+    for name in ("cells", "cell_masks", "category_targets"):
+        np.testing.assert_array_equal(smooth[name], published[name])
+
+
+def test_smooth_masks_enlarged_have_the_outline():
+    """Ellipses and bars: enlarged again, the published masks lose what the smooth ones keep."""
+    rng, overlaps = np.random.default_rng(0), {quarter_masks: [], smooth_quarter_masks: []}
+    for _ in range(40):
+        mask = np.zeros((128, 128), np.uint8)
+        center, axes = rng.uniform(50, 78, 2), rng.uniform(8, 40, 2)
+        cv2.ellipse(mask, (tuple(center), tuple(axes), rng.uniform(0, 180)), 1, -1)
+        for shrink, found in overlaps.items():
+            small = np.float32(shrink(mask[None].view(bool), (128, 128))[0])
+            large = cv2.resize(small, None, fx=4, fy=4, interpolation=cv2.INTER_LINEAR) > 0.5
+            found.append((large & (mask > 0)).sum() / (large | (mask > 0)).sum())
+    smooth, published = np.mean(overlaps[smooth_quarter_masks]), np.mean(overlaps[quarter_masks])
+    assert smooth > 0.95 and 1 - smooth < 0.6 * (1 - published), (smooth, published)
 
 
 @pytest.mark.parametrize("name", ["train__paddledet2__solov2_r50_fpn_3x_coco",

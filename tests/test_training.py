@@ -1,5 +1,6 @@
 """Training: schedule, overfitting one batch, resume equals uninterrupted, bad losses stop."""
 import json
+import math
 import os
 import signal
 
@@ -44,6 +45,50 @@ def test_learning_rate_table():
     assert learning_rate_at(cfg.replace(batch_size=4), 1000, steps) == pytest.approx(0.0025)
 
 
+def test_cosine_schedule():
+    """Half a period of the cosine from the peak to 0, times the warm-up."""
+    cfg = get_config(0, lr_schedule="cosine", warmup_steps=100, learning_rate=0.02)
+    table = {0: 0.0, 50: 0.01 * (1 + math.cos(math.pi * 0.05)) / 2, 500: 0.01,
+             250: 0.02 * (2 + math.sqrt(2)) / 4, 1000: 0.0}
+    for step, rate in table.items():
+        assert learning_rate_at(cfg, step, 1000) == pytest.approx(rate, abs=1e-9), step
+
+
+def test_adamw_by_hand():
+    """Two steps of Loshchilov and Hutter's algorithm 2; norms are not decayed."""
+    cfg = get_config("quickstart", **TINY, optimizer="adamw", weight_decay=0.1, grad_clip_norm=0.0,
+                     stage_lr_factors=(0.5, 1.0, 1.0, 1.0, 1.0))
+    model = build_solov2(cfg)
+    optimizer, parameters = build_optimizer(cfg, model), dict(model.named_parameters())
+    cases = {"backbone.stem.0.conv.weight": (0.5, 0.1), "fpn.lateral.0.weight": (1.0, 0.1),
+             "head.kernel_tower.0.norm.weight": (1.0, 0.0)}
+    expected, moments = {}, {name: (0.0, 0.0) for name in cases}
+    for name in cases:
+        expected[name] = parameters[name].numpy().astype(np.float64)
+    optimizer.set_lr(0.01)
+    for step in (1, 2):
+        sum((parameters[name] ** 2).sum() for name in cases).backward()
+        for name, (factor, decay) in cases.items():
+            gradient, (mean, square) = 2 * expected[name], moments[name]
+            mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient ** 2
+            moments[name] = mean, square
+            change = mean / (1 - 0.9 ** step) / (np.sqrt(square / (1 - 0.999 ** step)) + 1e-8)
+            expected[name] = expected[name] * (1 - 0.01 * factor * decay) - 0.01 * factor * change
+        optimizer.step()
+        optimizer.clear_grad()
+    for name in cases:
+        np.testing.assert_allclose(parameters[name].numpy(), expected[name], rtol=1e-4, atol=1e-6,
+                                   err_msg=name)
+
+
+@pytest.mark.parametrize("changed, named", [
+    ({"optimizer": "lamb"}, "optimizer=.*lamb.*adamw"),
+    ({"lr_schedule": "poly"}, "lr_schedule=.*poly.*cosine")])
+def test_unknown_optimizers_and_schedules_are_refused(tiny_cfg, changed, named):
+    with pytest.raises(UserError, match=named):
+        make_trainer(tiny_cfg.replace(**changed), 2)
+
+
 def test_norms_are_not_decayed_and_momentum_is_coupled():
     cfg = get_config("quickstart", **TINY, grad_clip_norm=0.0)
     model = build_solov2(cfg)
@@ -75,9 +120,10 @@ def test_one_batch_overfits(tiny_cfg):
     assert {"step", "lr", "mask", "category", "data_s", "step_s", "eta_s"} <= set(records[0])
 
 
-@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
-def test_resume_equals_uninterrupted(tiny_cfg, ema_decay):
-    tiny_cfg = tiny_cfg.replace(ema_decay=ema_decay)
+@pytest.mark.parametrize("changed", [
+    {}, {"ema_decay": 0.9}, {"optimizer": "adamw", "lr_schedule": "cosine", "smooth_masks": True}])
+def test_resume_equals_uninterrupted(tiny_cfg, changed):
+    tiny_cfg = tiny_cfg.replace(**changed)
     whole = make_trainer(tiny_cfg, 6)
     whole.run()
     expected = to_arrays(whole.model.state_dict())
@@ -116,6 +162,8 @@ def test_resume_refuses_another_run(tiny_cfg):
     trainer.run()
     with pytest.raises(UserError, match="num_steps 2 in the checkpoint, 9 now"):
         resume_training(make_trainer(tiny_cfg, 9))
+    with pytest.raises(UserError, match="optimizer 'momentum' in the checkpoint, 'adamw' now"):
+        resume_training(make_trainer(tiny_cfg.replace(optimizer="adamw"), 2))
     with pytest.raises(UserError, match="nothing to resume"):
         find_checkpoint(tiny_cfg.run_dir + "/none", "auto")
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from config import get_config
+from model.targets import mass_centers
 from tests.samples import sample
 from tools.data.transforms import (
     Normalize,
@@ -163,3 +164,21 @@ def test_extreme_shapes_keep_at_least_a_pixel(size, rule):
     image, resized = Preprocess(cfg)(np.full((*size, 3), 128, np.uint8))
     assert min(image.shape[1:]) >= 1 and min(resized) >= 1
     assert abs(image.shape[1] - resized[0]) <= 1 and abs(image.shape[2] - resized[1]) <= 1
+
+
+@pytest.mark.parametrize("exact, shift", [(False, (0.2, 0.6)), (True, (-0.06, 0.06))])
+def test_masks_stay_on_their_image_where_that_is_asked_for(exact, shift):
+    """The mean way from the object in the image to its mask, in pixels of the result."""
+    rng, moved = np.random.default_rng(0), []
+    for side in rng.integers(50, 150, 60).tolist():
+        mask = np.zeros((1, 100, 100), bool)
+        top, left = rng.integers(10, 60, 2)
+        mask[0, top:top + 23, left:left + 31] = True
+        sample = {"image": np.repeat(np.uint8(mask[0] * 200)[..., None], 3, 2), "masks": mask,
+                  "boxes": np.float32([[left, top, left + 31, top + 23]])}
+        resized = Resize(side, side, exact=exact)(sample, None)
+        weights = resized["image"][..., 0] / 200
+        center = [(weights.sum(axis) @ np.arange(side)) / weights.sum() for axis in (1, 0)]
+        moved += [one[0] - other for one, other in
+                  zip(mass_centers(resized["masks"])[:2], center, strict=True)]
+    assert shift[0] <= np.mean(moved) <= shift[1], moved

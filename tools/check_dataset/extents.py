@@ -14,12 +14,13 @@ from tools.data.transforms import resized_size
 class ResizePlan:
     """What Resize (transforms.py) does to images of one size: `size` (height, width), `factors`."""
 
-    def __init__(self, original, short_side, max_side, library, rule):
+    def __init__(self, original, short_side, max_side, library, rule, exact=False):
         rule = "two_steps" if library == "pil" else rule
         self.size = resized_size(original, short_side, max_side, rule)
         whole = all(isinstance(side, int) for side in self.size) or min(self.size) <= 1
         factor = None if whole else self.size[0] / original[0]
-        rows, columns = (source_of(side, new, factor)
+        nearest = cv2.INTER_NEAREST_EXACT if exact else cv2.INTER_NEAREST
+        rows, columns = (source_of(side, new, factor, nearest)
                          for side, new in zip(original, self.size, strict=True))
         self.shape = len(rows), len(columns)           # of the resized image, in whole pixels
         self.rows, self.columns = (weights(source, side) for source, side
@@ -27,12 +28,12 @@ class ResizePlan:
         self.scale = np.float32([self.size[1] / original[1], self.size[0] / original[0]] * 2)
 
 
-def source_of(side, new, factor):
+def source_of(side, new, factor, nearest=cv2.INTER_NEAREST):
     """int64, the place that each place of the resized side is taken from, by OpenCV itself."""
     places = np.arange(side, dtype=np.float32)[None]
     if factor is None:
-        return cv2.resize(places, (round(new), 1), interpolation=cv2.INTER_NEAREST)[0].astype(int)
-    found = cv2.resize(places, None, fx=factor, fy=1, interpolation=cv2.INTER_NEAREST)
+        return cv2.resize(places, (round(new), 1), interpolation=nearest)[0].astype(int)
+    found = cv2.resize(places, None, fx=factor, fy=1, interpolation=nearest)
     return found[0].astype(int)
 
 

@@ -71,7 +71,7 @@ def survey(dataset, cfg, sample=None):
     """
     plan = functools.lru_cache(maxsize=1024)(lambda size: ResizePlan(
         size, middle_short_side(cfg), cfg.train_max_side, cfg.resize_library,
-        cfg.resized_size_rule))
+        cfg.resized_size_rule, cfg.smooth_masks))
     chosen = np.arange(len(dataset))
     if sample is not None and sample < len(dataset):
         chosen = np.linspace(0, len(dataset) - 1, sample).round().astype(int)

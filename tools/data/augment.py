@@ -149,7 +149,8 @@ class RandomResize:
 class LargeScaleJitter:
     """Resizes to a random factor of the fit into a square, and crops to it (Ghiasi et al. 2021).
 
-    `scales`: lowest and highest factor; `how`: of Resize.  What is smaller is padded only as far as its batch needs.
+    `scales`: lowest and highest factor; `how`: of Resize.  What is smaller is padded only as far as
+    its batch needs.
     """
 
     def __init__(self, scales, side, *how):
