@@ -24,7 +24,8 @@ class Config(QuickStart):
 
     batch_size = 4
     reference_batch_size = 4
-    learning_rate = 0.015
+    learning_rate = 0.001
+    sync_norms = True
     ema_decay = 0.995
     warmup_steps = 50
     max_steps = 800

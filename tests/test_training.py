@@ -10,7 +10,7 @@ import pytest
 
 from config import get_config
 from model.solov2 import build_solov2
-from tests.builders import TINY, make_trainer
+from tests.builders import TINY, make_trainer, tiny_config
 from tools.data.loader import train_loader
 from tools.data.splits import open_dataset
 from tools.errors import UserError
@@ -56,8 +56,8 @@ def test_cosine_schedule():
 
 def test_adamw_by_hand():
     """Two steps of Loshchilov and Hutter's algorithm 2; norms are not decayed."""
-    cfg = get_config("quickstart", **TINY, optimizer="adamw", weight_decay=0.1, grad_clip_norm=0.0,
-                     stage_lr_factors=(0.5, 1.0, 1.0, 1.0, 1.0))
+    cfg = tiny_config(optimizer="adamw", weight_decay=0.1, grad_clip_norm=0.0,
+                      stage_lr_factors=(0.5, 1.0, 1.0, 1.0, 1.0))
     model = build_solov2(cfg)
     optimizer, parameters = build_optimizer(cfg, model), dict(model.named_parameters())
     cases = {"backbone.stem.0.conv.weight": (0.5, 0.1), "fpn.lateral.0.weight": (1.0, 0.1),
