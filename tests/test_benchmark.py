@@ -9,7 +9,7 @@ from config import get_config
 from model.decode import Decoder
 from model.instances import Instances
 from tests.builders import TINY
-from tools.benchmark import infer
+from tools.benchmark import infer, outlines
 from tools.benchmark.agreement import matched_pairs
 from tools.benchmark.synthetic import disks
 from tools.benchmark.train_step import LOADER_PARTS, STEP_PARTS, sgemm_rate, time_steps
@@ -85,6 +85,16 @@ def test_growth_is_drawn(tmp_path, capsys):
     infer.main([*SMALL, "--growth", "instances", "--output", str(path)])
     assert path.read_bytes().startswith(b"\x89PNG")
     assert len(re.findall(r"^instances \d+: post-process", capsys.readouterr().out, re.M)) == 7
+
+
+def test_outlines_without_a_network(shapes_dir, capsys):
+    outlines.main(["-o", f"val_json={shapes_dir}/val.json", f"val_images={shapes_dir}/val",
+                   "test_short_side=128", "test_max_side=128"])
+    rows = {line.split()[0]: [float(value) for value in line.split()[1:]]
+            for line in capsys.readouterr().out.splitlines() if line.startswith(("pub", "smooth"))}
+    published, smooth = rows["published"], rows["smooth"]
+    assert 0.5 < published[0] < smooth[0] <= 1 and len(smooth) == 5
+    assert published[3] < smooth[3]                    # objects that reach an IoU of 0.9
 
 
 def test_unknown_benchmark():

@@ -107,8 +107,8 @@ def test_nothing_in_tiles():
 def test_small_images_are_not_tiled_and_auto_is_for_large_ones():
     cfg = get_config("quickstart", tile_size=100)
     assert tile_side(cfg, (80, 100)) == 0 and tile_side(cfg, (80, 101)) == 100
-    auto = get_config("quickstart", tile_size=-1)                        # test size 288
-    assert tile_side(auto, (500, 576)) == 0 and tile_side(auto, (500, 577)) == 288
+    auto = get_config("quickstart", tile_size=-1)                        # test size 320
+    assert tile_side(auto, (500, 640)) == 0 and tile_side(auto, (500, 641)) == 320
     assert tile_side(get_config("quickstart"), (5000, 5000)) == 0
 
 

@@ -5,12 +5,12 @@ configure()
 
 import sys
 
-from tools.benchmark import data, infer, learn, tiles, tracks, train, tta
+from tools.benchmark import data, infer, learn, outlines, tiles, tracks, train, tta
 from tools.cli import run
 from tools.errors import UserError
 
 BENCHMARKS = {"train": train.main, "infer": infer.main, "learn": learn.main, "tracks": tracks.main,
-              "data": data.main, "tta": tta.main, "tiles": tiles.main}
+              "data": data.main, "tta": tta.main, "tiles": tiles.main, "outlines": outlines.main}
 
 
 def main(argv=None):
