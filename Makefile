@@ -8,6 +8,7 @@ PIP_INSTALL := $(RUN) -m pip install --disable-pip-version-check
 
 demo: $(VENV)/installed
 	$(RUN) demo.py
+	$(RUN) demo.py --config=own_dataset --weights weights/fruits.pdparams images/fruits
 
 # Engines leave threads and drivers behind, and limits of memory want a fresh process: these files
 # run alone, the others in four processes.
