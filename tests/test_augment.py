@@ -20,7 +20,8 @@ from tools.data.augment import (
 from tools.data.masks import masks_to_boxes
 
 SETTINGS = {"channel_order": "rgb", "pixel_mean": (0.0, 0.0, 0.0), "pixel_std": (1.0, 1.0, 1.0),
-            "resize_library": "cv2", "resized_size_rule": "round", "color_distortion": False,
+            "resize_library": "cv2", "resized_size_rule": "round", "smooth_masks": False,
+            "color_distortion": False,
             "random_crop": True, "flip_probability": 0.5, "train_short_sides": (32, 48, 130),
             "train_max_side": 160, "jitter_scales": ()}
 

@@ -23,7 +23,8 @@ SETTINGS = {
     "train_short_sides": (48, 64), "train_max_side": 96, "flip_probability": 0.5,
     "color_distortion": True, "random_crop": True, "jitter_scales": (),
     "copy_paste_probability": 0.0, "resize_library": "cv2",
-    "resized_size_rule": "round", "channel_order": "rgb", "pixel_mean": (120.0, 120.0, 120.0),
+    "resized_size_rule": "round", "smooth_masks": False,
+    "channel_order": "rgb", "pixel_mean": (120.0, 120.0, 120.0),
     "pixel_std": (60.0, 60.0, 60.0)}
 
 
