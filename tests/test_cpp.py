@@ -44,4 +44,4 @@ def test_the_snippet_runs(name, tmp_path):
     export.main(["--format", name.lower(), "--output", str(folder)])
     done = subprocess.run([tmp_path / "a.out", folder], capture_output=True, text=True, timeout=120,
                           check=True)
-    assert [int(number) for number in re.findall(r"\d+", done.stdout)][-3:] == [32, 80, 80]    # 320 / 4
+    assert [int(number) for number in re.findall(r"\d+", done.stdout)][-3:] == [32, 80, 80]
