@@ -44,7 +44,7 @@ class Config(Base):
     weight_decay = 0.02
     learning_rate = 0.002
     lr_schedule = "cosine"
-    sync_norms = False             # four images are enough, and waiting costs a fifth of the time
+    sync_norms = False             # four images are enough, and waiting costs a quarter of the time
     grad_clip_norm = 10.0
     max_steps = 1850
     ema_decay = 0.997
