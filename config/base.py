@@ -140,13 +140,13 @@ class Base:
     reference_batch_size = 16
     lr_milestones = (27, 33)       # epochs after which the rate is multiplied by lr_decay
     lr_decay = 0.1
-    lr_schedule = "steps"          # at the milestones; "cosine": from the peak to 0, none
+    lr_schedule = "steps"          # or "cosine", from the peak to 0, without milestones
     warmup_steps = 1000            # linear, counted within the schedule
     warmup_start = 0.0             # factor of the rate at step 0 (PaddleDetection: 0)
-    optimizer = "momentum"         # or "adamw", whose decay is not added to the gradient
+    optimizer = "momentum"         # or "adamw"
     momentum = 0.9
-    weight_decay = 1e-4            # added to the gradient
-    norm_weight_decay = 0.0        # of scales and shifts of norms
+    weight_decay = 1e-4            # added to the gradient; adamw: taken off the weights
+    norm_weight_decay = 0.0        # of scales and shifts of norms; adamw: 0 or as the others
     backbone_decay_factor = 1.0    # both decays, in the backbone
     stage_lr_factors = (1.0, 1.0, 1.0, 1.0, 1.0)       # stem, res2..res5; not of DCN offsets
     double_rate_biases = ()        # twice the rate, no decay: "fpn", "head_dcn" (PaddleDetection)

@@ -268,7 +268,7 @@ def ignore(part):
 
 
 def check_settings(cfg):
-    """UserError for settings that this device or number of processes cannot serve."""
+    """UserError for settings that are not known, or that this device or these processes lack."""
     for key, known in (("optimizer", OPTIMIZERS), ("lr_schedule", SCHEDULES)):
         if getattr(cfg, key) not in known:
             raise UserError(f"{key}={shown(getattr(cfg, key))} is not known; choose one of "

@@ -1,4 +1,4 @@
-"""SGD with momentum, the rate and decay of each parameter, and the learning-rate schedule."""
+"""SGD with momentum or AdamW, rate and decay of each parameter, and the learning-rate schedule."""
 import math
 import re
 
@@ -26,10 +26,10 @@ def peak_rate(cfg):
 
 
 def learning_rate_at(cfg, step, num_steps):
-    """The rate of step 0, 1, ...: linear warm-up, then decay at the milestones.
+    """The rate of step 0, 1, ...: linear warm-up times the schedule.
 
-    Both count from step 0.  Milestones are epochs of `cfg.epochs`, so that they scale with
-    `max_steps` too.
+    Both count from step 0.  "cosine" is half a period down to 0; "steps" decays at the milestones,
+    epochs of `cfg.epochs`, so that they scale with `max_steps` too.
     """
     rate = peak_rate(cfg)
     if cfg.lr_schedule == "cosine":
@@ -72,10 +72,12 @@ def parameter_rules(cfg, model):
 
 
 def build_optimizer(cfg, model):
-    """Momentum over the trainable parameters, by `parameter_rules`.
+    """The optimizer of the trainable parameters, by `parameter_rules`.
 
-    The decay is coupled, that is, added to the gradient.  The rules are written into the parameters
-    rather than into groups, because Paddle would clip the gradients of each group apart.
+    The decay of "momentum" is coupled, that is, added to the gradient; "adamw" takes
+    `cfg.weight_decay` off every parameter whose rule has a decay at all.  The rules are written
+    into the parameters rather than into groups, because Paddle would clip the gradients of each
+    group apart.
     """
     rules, trained = parameter_rules(cfg, model), []
     for name, parameter in model.named_parameters():
@@ -87,7 +89,7 @@ def build_optimizer(cfg, model):
     clip = nn.ClipGradByGlobalNorm(cfg.grad_clip_norm) if cfg.grad_clip_norm else None
     if cfg.optimizer == "adamw":
         decayed = {parameter.name for name, parameter in model.named_parameters()
-                   if rules.get(name, (1, 0))[1]}
+                   if name in rules and rules[name][1]}
         return paddle.optimizer.AdamW(learning_rate=0.0, weight_decay=cfg.weight_decay,
                                       grad_clip=clip, parameters=trained,
                                       apply_decay_param_fun=decayed.__contains__)
