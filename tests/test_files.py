@@ -4,6 +4,7 @@ import json
 import os
 import re
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -29,6 +30,9 @@ def full_disk(monkeypatch, error=errno.ENOSPC):
             if self.writes > 2:
                 raise OSError(error, os.strerror(error))
             return self.file.write(data)
+
+        def fileno(self):
+            return self.file.fileno()
 
         def __enter__(self):
             return self
@@ -159,3 +163,20 @@ def test_what_is_no_regular_file(tmp_path):
 def test_half_a_surrogate_is_written_as_a_question_mark(tmp_path):
     write_text(tmp_path / "a", "ü\ud83d")
     assert (tmp_path / "a").read_text(encoding="utf-8") == "ü?"
+
+
+def test_what_killed_writers_left_is_removed_once_nobody_holds_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "CLEARED", set())
+    old = [tmp_path / f".a.json.{digit * 32}.tmp" for digit in "abc"]
+    for path, age in zip(old, (100, 100, 10), strict=True):
+        path.write_bytes(b"half")
+        os.utime(path, (time.time() - age,) * 2)
+    (tmp_path / ".mine.tmp").write_bytes(b"no name of ours")
+    os.utime(tmp_path / ".mine.tmp", (1, 1))
+    folder = tmp_path / f".folder.{'d' * 32}.tmp"
+    folder.mkdir()
+    os.utime(folder, (1, 1))
+    with files.open_alone(old[1]):                     # its writer lives
+        os.utime(old[1], (1, 1))
+        write_text(tmp_path / "new", "whole")
+    assert set(tmp_path.iterdir()) == {*old[1:], tmp_path / ".mine.tmp", tmp_path / "new"}

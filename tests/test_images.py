@@ -89,6 +89,12 @@ def test_any_bytes_as_metadata_do_no_harm():
         assert 1 <= find_orientation(data[:rng.integers(len(data))])[0] <= 8
 
 
+@pytest.mark.parametrize("head", [b"II+\0\x08\0\0\0" + b"\xff" * 12,
+                                  b"MM\0+\0\x08\0\0\x7f" + b"\xff" * 9])
+def test_directories_beyond_the_end_of_all_numbers(head):
+    assert find_orientation(head)[0] == 1
+
+
 def test_texts_and_profiles_in_a_png(tmp_path):
     info = PngImagePlugin.PngInfo()
     info.add_text("Raw profile type exif", "\nexif\n      12\nzzzz")

@@ -5,9 +5,9 @@ from signal import SIGINT, SIGTERM
 
 from config import DEFAULT_CONFIG, get_config, list_configs, parse_overrides
 from config.base import ConfigError
-from tools.errors import UserError, printable
+from tools.errors import UserError, is_of_disk, printable, shown
 from tools.runtime import limit_threads
-from tools.stopping import CODES, Stopped, interruptible, leave
+from tools.stopping import CODES, Stopped, interruptible, leave, received
 from tools.version import VERSION
 
 BAD_INPUT = 2
@@ -145,10 +145,21 @@ def load_config(args):
     return cfg.replace(**{key: value for key, value in flags.items() if value is not None})
 
 
+def sentence_of(error):
+    """What to tell a user of an exception; "" for those that are mistakes of ours."""
+    if isinstance(error, (UserError, ConfigError)):
+        return str(error)
+    if is_of_disk(error):
+        place = f"'{shown(str(error.filename))}'" if error.filename else "the disk"
+        return f"{place}: {error.strerror}; what was written whole before is unchanged"
+    return ""
+
+
 def run(main, argv=None):
     """Call `main(argv)` and exit with what it returns (None: 0).
 
-    Bad input (UserError, ConfigError) is one line on stderr and exit code 2.  Ctrl-C and
+    Bad input (UserError, ConfigError) and a disk that cannot be written are one line on stderr and
+    exit code 2.  Ctrl-C and
     SIGTERM end the process within 3 s with code 130 or 143, without waiting for threads in the
     middle of an image, and leave no half-written file.
     What the terminal's encoding cannot show is written escaped, rather than ending the work.
@@ -160,9 +171,13 @@ def run(main, argv=None):
     try:
         with interruptible():
             code = main(argv) or 0
-    except (UserError, ConfigError) as error:
-        print("error: " + printable(str(error), keep="\n"), file=sys.stderr)
-        code = BAD_INPUT
+    except Exception as error:
+        signal, code = received(), BAD_INPUT       # an import may have made an error of a signal
+        sentence = sentence_of(error)
+        if not (signal or sentence):
+            raise
+        if not signal:
+            print("error: " + printable(sentence, keep="\n"), file=sys.stderr)
     except Stopped as stop:
         signal = stop.signal
     except KeyboardInterrupt:

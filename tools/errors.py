@@ -2,13 +2,23 @@
 
 Scripts print a UserError as a sentence and exit with code 2.
 """
+import errno
+
 SHOWN = 80                         # characters of a foreign value
 SHOWN_ITEMS = 8                    # of a flat list or tuple
 SMALL = 2**64                      # numbers beyond are not written out
+# What the system says of a disk that is full, fails, or may not be written.
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES,
+               errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG}
 
 
 class UserError(ValueError):
     """What came, what was expected, what to do about it, in one sentence."""
+
+
+def is_of_disk(error):
+    """Whether an exception is the system's word on a disk, no mistake of a program."""
+    return isinstance(error, OSError) and error.errno in DISK_ERRORS
 
 
 def shown(value, limit=SHOWN):

@@ -3,15 +3,27 @@ import contextlib
 import hashlib
 import json
 import os
+import re
+import shutil
 import stat
+import time
 import uuid
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:                # Windows
+    fcntl = None
 
 from tools.errors import UserError, shown
 
 KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"),
          (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"))
 UNFINISHED = set()                 # paths of temporary files that are being written
+TEMPORARY = re.compile(r"\..*\.[0-9a-f]{32}\.tmp")
+ABANDONED = 60                     # seconds after which a temporary file may be a killed writer's
+ABANDONED_FOLDER = 3600            # ... which no lock tells of
+CLEARED = set()                    # folders in which this process has looked for such
 READ_AT_ONCE = 1 << 22
 INPUTS = {}                        # (device, inode) -> what this process reads as an input
 
@@ -66,8 +78,10 @@ def atomic_file(path, durable=True):
     temporary = path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(path.parent)
         UNFINISHED.add(temporary)
         with open(temporary, "xb") as file:
+            hold(file, temporary)
             yield file
             file.flush()
             if durable:
@@ -80,6 +94,55 @@ def atomic_file(path, durable=True):
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         UNFINISHED.discard(temporary)
+
+
+@contextlib.contextmanager
+def temporary_folder(folder):
+    """A new hidden folder within `folder`, as a Path, gone after the block."""
+    path = Path(folder, f".folder.{uuid.uuid4().hex}.tmp")
+    path.mkdir()
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def open_alone(path):
+    """The file open for reading and writing, locked; None if another process holds it."""
+    file = open(path, "a+b")
+    if hold(file, path):
+        return file
+    file.close()
+    return None
+
+
+def hold(file, path):
+    """Lock an open file until it is closed; whether that worked and it still has this name."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except (OSError, AttributeError):                  # held, renamed by who held it; Windows
+        return False
+
+
+def remove_abandoned(folder):
+    """Remove what killed writers left in a folder: no process holds it, nor has for a minute.
+
+    Folders: for an hour.  Once per process and folder, which may hold a million files.
+    """
+    if folder in CLEARED:
+        return
+    CLEARED.add(folder)
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if not TEMPORARY.fullmatch(entry.name) or entry.is_symlink():
+                continue
+            age = time.time() - entry.stat().st_mtime
+            if entry.is_dir() and age > ABANDONED_FOLDER:
+                shutil.rmtree(entry.path, ignore_errors=True)
+            elif entry.is_file() and age > ABANDONED and (file := open_alone(entry.path)):
+                os.unlink(entry.path)
+                file.close()
 
 
 def remove_unfinished():

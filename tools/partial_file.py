@@ -6,12 +6,8 @@ import os
 import uuid
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:                # Windows
-    fcntl = None
-
 from tools.errors import UserError, printable
+from tools.files import open_alone
 
 KEYS = {"address": str, "version": str, "total": (int, type(None))}
 
@@ -99,18 +95,3 @@ def open_partial(path, address):
     except OSError as error:
         raise UserError(f"cannot write '{path}': {error.strerror or error}; what was there before "
                         "is unchanged, and the same command continues") from None
-
-
-def open_alone(path):
-    """The file open for reading and writing, or None if another process holds it."""
-    if fcntl is None:
-        return None
-    file = open(path, "a+b")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
-            return file
-    except OSError:                                      # held, or renamed by who held it
-        pass
-    file.close()
-    return None

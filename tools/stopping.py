@@ -17,6 +17,7 @@ from tools.files import remove_unfinished
 PATIENCE = 1.5                     # seconds for the main thread to come back
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}              # 128 + the signal, as shells say it
 NAMES = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+RECEIVED = []                      # the signals that asked this script to end
 PARENT = os.getppid()              # who started this process
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -88,7 +89,13 @@ def interruptible():
 
 
 def raise_stopped(number, _):
+    RECEIVED.append(number)
     raise Stopped(number)
+
+
+def received():
+    """The signal that asked this script to end, 0 if none did."""
+    return RECEIVED[-1] if RECEIVED else 0
 
 
 def watch(wakeups):

@@ -1,13 +1,11 @@
 """python -m tests.faults --kills 100: kills, signals and full disks at random moments."""
-import os
-
 from tools.runtime import THREADS, configure
 
-os.environ.setdefault(THREADS, "1")
 configure()
 
 import argparse
 import multiprocessing
+import os
 import signal
 import sys
 import tempfile
@@ -45,6 +43,7 @@ def tried(campaign, args):
 
 def main():
     args = parse_args()
+    os.environ[THREADS] = "1"              # of the processes, for equal bytes and many at once
     failed = False
     with tempfile.TemporaryDirectory(prefix="faults-") as folder, \
             SlowServer(SERVED, 2 << 20) as address:

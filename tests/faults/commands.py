@@ -13,6 +13,7 @@ from convert.coco_classes import COCO_CLASSES
 from tests.builders import ROOT, TINY, finds_many, save_network, tiny_config
 from tools.cli import run
 from tools.data.shapes import CLASS_NAMES, write_split
+from tools.stopping import CODES, leave
 
 STEPS = 8
 LIGHT = "solov2_light_448_r18_fpn_3x"                  # the smallest network that others have
@@ -85,7 +86,7 @@ def commands(inputs, address):
             "val_json": f"{inputs}/val.json", "val_images": f"{inputs}/val",
             "test_json": f"{inputs}/info.json", "test_images": f"{inputs}/val"}
     run = {"max_steps": STEPS, "eval_every": 4, "log_every": 3, "ema_decay": 0.9,
-           "num_workers": 1, "output_dir": "{out}", "visualdl": False}
+           "num_workers": 1, "output_dir": "{out}"}
     settings = ["-o", *(f"{key}={value}" for key, value in {**TINY, **sets}.items())]
     training = ["--device", "cpu", *settings, *(f"{key}={value}" for key, value in run.items())]
     cpu = ["--device", "cpu", *settings, "--engine"]
@@ -100,12 +101,17 @@ def commands(inputs, address):
         "demo, engine made": Command("demo", [
             f"{inputs}/val", *cpu, "onnxruntime", "--weights", "{out}/w.pdparams",
             "--output", "{out}/drawn"], weights=f"{inputs}/w.pdparams"),
-        "export": Command("tools.export.__main__", [
+        **{f"export {kind}": Command("tools.export.__main__", [
             "--device", "cpu", *settings, "--weights", f"{inputs}/w.pdparams",
-            "--format", "openvino", "--output", "{out}/net"]),
+            "--format", kind, "--output", "{out}/net"])
+           for kind in ("onnx", "paddle", "openvino", "ncnn")},
         "convert": Command("convert.__main__", [
             f"{inputs}/w.pth", "--config", LIGHT, "--output", "{out}/w.pdparams"]),
         "download": Command("tests.faults.commands", [address, "{out}/file"]),
+        "holdout": Command("tools.data.holdout", [
+            f"{inputs}/train.json", "--every", "4", "--output", "{out}"]),
+        "check_dataset": Command("tools.check_dataset.__main__", [
+            *settings, "--output", "{out}"]),
         "shapes": Command("tools.data.shapes", ["--output", "{out}/set", "--train", "6",
                                                 "--val", "2", "--size", "96"])}
 
@@ -120,7 +126,8 @@ def main(argv):
 def call(command, folder, out, output, limit):
     """In a process: run a command in `folder` as its script would, told to write to `out`.
 
-    What it says goes into the pipe `output`; limit: the most bytes that a file may have, as on a full disk; 0: any.
+    What it says goes into the pipe `output`; limit: the most bytes that a file may have, as on a
+    full disk; 0: any.
     """
     os.setsid()
     os.chdir(folder)
@@ -129,7 +136,8 @@ def call(command, folder, out, output, limit):
         setattr(sys, name, open(stream, "w", buffering=1, closefd=False))
     if limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in CODES:
+        signal.signal(number, leave)                   # as in a script that is still starting
     arguments = command.arguments(out)
     sys.argv = [f"{ROOT}/{command.module}.py", *arguments]
     run(import_module(command.module).main, arguments)

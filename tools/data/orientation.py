@@ -22,7 +22,7 @@ def find_orientation(data):
     try:
         start = exif_start(data)
         return (UPRIGHT, None, "<") if start is None else read_tag(data, start)
-    except (struct.error, IndexError, ValueError):     # damaged, cut or made up
+    except (struct.error, IndexError, ValueError, OverflowError):      # damaged, cut or made up
         return UPRIGHT, None, "<"
 
 

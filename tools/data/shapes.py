@@ -19,7 +19,7 @@ from tools.cli import add_version, run
 from tools.data.json_stream import stream_lists
 from tools.data.masks import mask_to_box, mask_to_rle
 from tools.errors import UserError
-from tools.files import write_json
+from tools.files import atomic_file, write_json
 from tools.progress import progress
 
 CLASS_NAMES = ("circle", "triangle", "rectangle", "star", "ring", "cross")
@@ -271,7 +271,8 @@ def write_split(folder, split, count, seed, size=256):
         image_id, file_name = index + 1, f"{index + 1:06d}.jpg"
         quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
         _, jpeg = cv2.imencode(".jpg", scene.photograph(), quality)
-        (folder / split / file_name).write_bytes(jpeg.tobytes())
+        with atomic_file(folder / split / file_name, durable=False) as file:
+            file.write(jpeg)
         height, width = scene.owner.shape
         images.append({"id": image_id, "file_name": file_name, "height": height, "width": width})
         annotations += scene_annotations(scene, image_id, len(annotations) + 1)

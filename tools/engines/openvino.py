@@ -64,10 +64,13 @@ def read_onnx(content):
 
 
 def save(model, folder):
-    """Write an openvino.Model with its numbers as they are."""
+    """Write an openvino.Model with its numbers as they are.  OSError if it cannot be written."""
     import openvino
 
-    openvino.save_model(model, Path(folder, FILE), compress_to_fp16=False)
+    try:
+        openvino.save_model(model, Path(folder, FILE), compress_to_fp16=False)
+    except RuntimeError as error:                      # of C++ streams, also when a disk is full
+        raise OSError(f"OpenVINO: {error}") from None
 
 
 def deform_conv_extension():

@@ -11,6 +11,8 @@ import paddle
 import paddle.nn.functional as F
 from paddle.vision.ops import deform_conv2d
 
+from tools.errors import shown
+
 IMAGES = "images", [None, 3, None, None], "float32"
 
 
@@ -40,13 +42,19 @@ class PaddleGraph:
         return normal * scale.reshape([-1, 1, 1]) + shift.reshape([-1, 1, 1])
 
     def save(self, path, images, outputs):
-        """Write PATH.json (2.6: PATH.pdmodel) and PATH.pdiparams."""
+        """Write PATH.json (2.6: PATH.pdmodel) and PATH.pdiparams.  OSError if they are not whole.
+        """
         executor = paddle.static.Executor(paddle.CPUPlace())
         executor.run(paddle.static.default_startup_program())
         for variable, value in self.parameters.values():
             tensor = paddle.static.global_scope().find_var(variable.name).get_tensor()
             tensor.set(value, paddle.CPUPlace())
         paddle.static.save_inference_model(str(path), [images], outputs, executor)
+        try:                       # Paddle does not notice that a disk is full
+            with paddle.static.scope_guard(paddle.base.core.Scope()):
+                paddle.static.load_inference_model(str(path), executor)
+        except Exception as error:
+            raise OSError(f"what Paddle wrote is not whole: {shown(str(error))}") from None
 
 
 @contextlib.contextmanager

@@ -1,4 +1,5 @@
 """The files that the COCO server takes: results of masks and of boxes, zipped under its names."""
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -26,5 +27,13 @@ def write_test_results(folder, results, test_json, algorithm=None):
             paths.append(Path(folder) / kind / f"{name}.zip")
             with atomic_file(paths[-1]) as file, \
                     zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-                archive.write(paths[-2], f"{name}.json")
+                add_undated(archive, paths[-2], f"{name}.json")
     return paths
+
+
+def add_undated(archive, path, name):
+    """Add a file to a ZipFile without its time, so that equal results are equal bytes."""
+    info = zipfile.ZipInfo(name)
+    info.compress_type, info.file_size = zipfile.ZIP_DEFLATED, path.stat().st_size
+    with archive.open(info, "w") as entry, open(path, "rb") as file:
+        shutil.copyfileobj(file, entry)

@@ -44,9 +44,10 @@ def write_onnx(predictor, output, calibration):
 
 
 def write_paddle(predictor, output, calibration):
-    from tools.export.paddle_file import save_detector
+    from tools.export.paddle_file import write_detector
 
-    save_detector(output, predictor.engine.model, predictor.cfg, describe_export(predictor))
+    save_folder(output, lambda folder: write_detector(folder, predictor.engine.model,
+                                                      predictor.cfg), describe_export(predictor))
 
 
 def write_openvino(predictor, output, calibration):

@@ -1,21 +1,24 @@
 """A folder with the network for OpenVINO or ncnn, for users; decoding is left to the example."""
 import os
-import tempfile
 from pathlib import Path
 
 from tools.errors import UserError
-from tools.files import write_json
+from tools.files import remove_abandoned, temporary_folder, write_json
 
 
 def save_folder(folder, write, metadata):
-    """write(empty folder) -> the same files in `folder`, and solov2.json beside them."""
+    """write(empty folder) -> the same files in `folder`, and solov2.json beside them.
+
+    What `write` returns, if it is a dict, goes into solov2.json too.
+    """
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=".tmp") as unfinished:
-            write(unfinished)
-            for path in sorted(Path(unfinished).iterdir()):
+        remove_abandoned(folder)
+        with temporary_folder(folder) as unfinished:
+            more = write(unfinished)
+            for path in sorted(unfinished.iterdir()):
                 os.replace(path, folder / path.name)
     except OSError as error:
         raise UserError(f"cannot write '{folder}': {error.strerror or error}") from None
-    write_json(folder / "solov2.json", metadata)
+    write_json(folder / "solov2.json", {**metadata, **(more if isinstance(more, dict) else {})})

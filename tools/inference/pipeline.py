@@ -21,7 +21,7 @@ import numpy as np
 from model.instances import Instances
 from tools.data.images import read_image
 from tools.data.transforms import pad_to_divisor
-from tools.errors import UserError
+from tools.errors import UserError, is_of_disk
 from tools.inference.views import has_views
 from tools.runtime import synchronize
 
@@ -217,8 +217,11 @@ def attempt(step, job):
 
 
 def finished(job, future):
-    """The job, once its future is done; an unexpected exception of the thread gets the source."""
+    """The job, once its future is done; an unexpected exception of the thread gets the source,
+    but for one of a disk that is full, which is not about the image."""
     error = future.exception()
+    if is_of_disk(error):
+        raise error
     if error:
         raise RuntimeError(f"while segmenting '{job.source}': {error}") from error
     return job
