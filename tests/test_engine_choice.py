@@ -107,6 +107,9 @@ def test_what_is_not_installed_and_what_cannot_run_is_said(machine, tmp_path):
     absent.needs = ("a_package_that_nobody_has",)
     _, note = machine(absent, Clocked("ncnn", 1.0))()
     assert note == "not installed: openvino; pip install -r requirements.txt"
+    absent.name = "onnxruntime"
+    _, note = machine(absent, Clocked("ncnn", 1.0))()
+    assert note == "not installed: onnxruntime; pip install -r requirements-extras.txt"
 
 
 def test_auto_says_where_ncnn_lacks_an_operation(tmp_path, monkeypatch):

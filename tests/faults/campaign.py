@@ -20,6 +20,7 @@ SIGNALS = {signal.SIGKILL: (-signal.SIGKILL,), signal.SIGTERM: (143, -signal.SIG
 IN_ORDER = 8                       # seconds for an end by signal: 3, on a machine that is busy
 UNFINISHED = (".part", ".part.json", ".tmp")           # of files that a later attempt goes on with
 BAD_INPUT = 2
+READERS = 400_000                  # bytes: a limit on files holds for batches of readers too
 TRACEBACK = "Traceback (most recent call last)"         # Paddle writes "C++ Traceback" of signals
 
 
@@ -120,7 +121,7 @@ class Campaign:
         """`count` attempts where a file may have so many bytes only: one sentence, code 2."""
         sizes = [len(data) for data in self.expected.values() if isinstance(data, bytes)]
         for _ in range(count):
-            limit = self.rng.randint(1, max(sizes))
+            limit = self.rng.randint(READERS * (self.command.content == "run"), max(sizes))
             ending = attempt(self.command, self.folder, limit=limit)
             if ending.code not in (0, BAD_INPUT) or TRACEBACK in ending.text:
                 self.wrong(f"full disk ({limit} bytes), code {ending.code}: {ending.text[-600:]}")

@@ -17,7 +17,7 @@ import numpy as np
 from tools.engines import cache
 from tools.engines.check import HALF_TOLERANCE, difference
 from tools.engines.dygraph import Dygraph
-from tools.engines.exports import INSTALL, installed, version_of
+from tools.engines.exports import how_to_install, installed, version_of
 from tools.engines.ncnn import Ncnn
 from tools.engines.onnxruntime import OnnxRuntime
 from tools.engines.openvino import OpenVino
@@ -92,8 +92,9 @@ def open_fastest(exports, precision):
 
 def reasons(failures):
     """What keeps faster engines away, as a list of sentences."""
-    missing = [kind.name for kind in (*FAST, *LAST) if not installed(kind)]
-    lacking = [f"not installed: {', '.join(missing)}; {INSTALL}"] if missing else []
+    missing = [kind for kind in (*FAST, *LAST) if not installed(kind)]
+    names = ", ".join(kind.name for kind in missing)
+    lacking = [f"not installed: {names}; {how_to_install(*missing)}"] if missing else []
     return lacking + list(failures.values())
 
 

@@ -9,8 +9,8 @@ from tools.engines.dygraph import Dygraph
 from tools.engines.openvino import OpenVino
 from tools.errors import UserError
 
-INSTALL = "pip install -r requirements.txt"
-INSTALL_INT8 = "pip install -r requirements-extras.txt"
+BASIC, EXTRAS = "requirements.txt", "requirements-extras.txt"
+OPTIONAL = ("onnxruntime",)        # engines that EXTRAS installs
 
 
 class Exports:
@@ -49,7 +49,8 @@ class Exports:
             kind.write(self.model, folder)
             error = difference(kind(folder, self.threads), Dygraph(self.model))
         except ImportError as error:
-            raise UserError(f"engine '{kind.name}' needs an export ({error}): {INSTALL}") from None
+            raise UserError(f"engine '{kind.name}' needs an export ({error}): "
+                            f"{how_to_install(kind)}") from None
         except (RuntimeError, ValueError) as error:
             raise UserError(f"engine '{kind.name}' {version} cannot run the network: {error}"
                             ) from None
@@ -80,7 +81,8 @@ class Exports:
         try:
             from tools.engines.int8 import write_int8  # needs the optional package nncf
         except ImportError as error:
-            raise UserError(f"precision int8 needs more ({error}): {INSTALL_INT8}") from None
+            raise UserError(f"precision int8 needs more ({error}): pip install -r {EXTRAS}"
+                            ) from None
         print(f"making '{self.weights}' in 8 bits from {len(sources)} images, once",
               file=sys.stderr)
         write_int8(self.model, folder, sources, prepare)
@@ -94,9 +96,15 @@ def installed(kind):
     return all(importlib.util.find_spec(package) for package in kind.needs)
 
 
+def how_to_install(*kinds):
+    """The command that installs engines."""
+    files = sorted({EXTRAS if kind.name in OPTIONAL else BASIC for kind in kinds}, reverse=True)
+    return f"pip install {' '.join(f'-r {file}' for file in files)}"
+
+
 def version_of(kind):
     """The version of an engine's package; UserError if it cannot be imported."""
     try:
         return importlib.import_module(kind.package).__version__.partition("-")[0]
     except ImportError as error:
-        raise UserError(f"no engine '{kind.name}' ({error}): {INSTALL}") from None
+        raise UserError(f"no engine '{kind.name}' ({error}): {how_to_install(kind)}") from None
