@@ -28,7 +28,7 @@ from tools.training.run_state import (
 from tools.training.start import resume_training
 from tools.weights.weights_file import read_weights
 
-KILLS, KILLS_IN_A_SAVE = 22, 10
+KILLS, KILLS_IN_A_SAVE = 12, 6    # python -m tests.faults: as many as wanted
 NUM_STEPS = 8
 
 
@@ -210,7 +210,7 @@ def content(run_dir):
 
 
 def test_kills_at_any_moment(tiny_cfg, processes, capfd):
-    """Runs killed 22 times, 10 of them while saving, end in the bytes of one that was not."""
+    """Runs killed again and again, half of the times while saving, end in the bytes of one that was not."""
     rng = random.Random(3)
     cfg = tiny_cfg.replace(ema_decay=0.9, log_every=3, eval_every=4)
     warm_up = processes.Process(target=os.getpid)          # the server imports Paddle
