@@ -9,6 +9,7 @@ of the padded size: several processes equal one exactly where all images are pad
 With a single process every function here returns at once.
 """
 import contextlib
+import ctypes
 import io
 import itertools
 import os
@@ -28,6 +29,7 @@ from tools.stopping import PARENT, leave
 
 BACKEND = "PADDLE_DISTRI_BACKEND"     # where the launcher leaves its --backend
 GRACE = 20                            # seconds for the launcher to find the process that died
+PR_SET_PDEATHSIG = 1                  # of Linux's prctl
 BARRIERS = itertools.count()
 
 
@@ -47,7 +49,8 @@ def start(device, vulkan=False):
     if several:
         end_without(PARENT)
         os.environ[BACKEND] = "gloo" if paddle_device(device) == "cpu" else "nccl"
-        with contextlib.redirect_stdout(None), contextlib.redirect_stderr(io.StringIO()):
+        with contextlib.redirect_stdout(None), contextlib.redirect_stderr(io.StringIO()), \
+                killed_with_parent():
             dist.init_parallel_env()           # prints the flags that Paddle itself has set
         if get_rank() > 0:
             sys.stdout = open(os.devnull, "w", encoding="utf-8")
@@ -65,6 +68,24 @@ def end_without(parent, patience=20.0):
         leave(signal.SIGTERM)
 
     threading.Thread(target=look, daemon=True).start()
+
+
+@contextlib.contextmanager
+def killed_with_parent():
+    """Within the block the system kills this process when its parent ends (Linux).
+
+    For calls that wait with Python's lock, so that the thread of `end_without` does not get on.
+    """
+    prctl = getattr(ctypes.CDLL(None), "prctl", None) if sys.platform.startswith("linux") else None
+    if prctl:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != PARENT:
+            leave(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if prctl:
+            prctl(PR_SET_PDEATHSIG, 0)
 
 
 def is_main():

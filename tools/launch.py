@@ -17,10 +17,11 @@ from tools.cli import BAD_INPUT, TERMINATED
 from tools.errors import UserError
 from tools.finishing import Finishing
 from tools.runtime import THREADS, available_cores
-from tools.stopping import CODES
+from tools.stopping import CODES, LAUNCHER
 
 LOG_DIR = "log"
 GRACE = 30                         # seconds for the other processes to end in order
+AFTER_DEATH = 10                   # ... where one was killed and they can only wait for it
 KILL_AFTER = 5                     # ... after a signal, for those that do not hear it
 
 
@@ -59,6 +60,7 @@ def environment(rank, number, endpoints, device):
         "PADDLE_CURRENT_ENDPOINT": endpoints.split(",")[rank],
         "PADDLE_MASTER": endpoints.split(",")[0],
         "PADDLE_DISTRI_BACKEND": "gloo" if on_cpu else "nccl", "PYTHONUNBUFFERED": "1",
+        LAUNCHER: str(os.getpid()),
         "GLOG_minloglevel": "2"}
     if not on_cpu:
         variables["FLAGS_selected_gpus"] = str(rank)
@@ -96,7 +98,7 @@ def wait(ranks, signals):
     while not signals.signalled:
         codes = [rank.poll() for rank in ranks]
         if any(codes):
-            settle(ranks, GRACE)
+            settle(ranks, AFTER_DEATH if min(filter(None, codes)) < 0 else GRACE)
             return failure(ranks, next(filter(None, codes)))
         if None not in codes:
             return 0

@@ -18,7 +18,8 @@ PATIENCE = 1.5                     # seconds for the main thread to come back
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}              # 128 + the signal, as shells say it
 NAMES = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 RECEIVED = []                      # the signals that asked this script to end
-PARENT = os.getppid()              # who started this process
+LAUNCHER = "SOLOV2_LAUNCHER"       # its pid, in the environment of the processes it starts
+PARENT = int(os.environ.get(LAUNCHER) or os.getppid())         # who started this process
 ROOT = Path(__file__).resolve().parent.parent
 
 
