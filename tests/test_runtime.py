@@ -92,17 +92,19 @@ def test_values_of_the_user_stay():
     assert result.stdout.split() == ["1", "4"]
 
 
-SPINS = "print(os.environ.get('GOMP_SPINCOUNT', '-'))"
+WAITING = "print(*(os.environ.get(name, '-') for name in ('GOMP_SPINCOUNT', 'KMP_BLOCKTIME')))"
 
 
 @pytest.mark.parametrize("environ, expected", [
-    ({}, "10000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "-")])
+    ({}, "10000 0"), ({"GOMP_SPINCOUNT": "7"}, "7 0"), ({"KMP_BLOCKTIME": "9"}, "10000 9"),
+    ({"OMP_WAIT_POLICY": "PASSIVE"}, "- -")])
 def test_waiting_threads_sleep_soon_unless_the_user_says_otherwise(environ, expected, monkeypatch):
-    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    for name in ("GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
+        monkeypatch.delenv(name, raising=False)
     result = run_python("import os; from tools import runtime\n"
                         "runtime.import_paddle_quietly = lambda: None\n"
-                        f"runtime.configure(); {SPINS}", **environ)
-    assert result.stdout.split() == [expected]
+                        f"runtime.configure(); {WAITING}", **environ)
+    assert result.stdout.strip() == expected
 
 
 def test_fewer_threads_on_request():

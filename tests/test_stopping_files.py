@@ -29,6 +29,19 @@ def main(argv):
     with atomic_file(sys.argv[1] + "/whole.json") as file:
         file.write(b"half"); ready(); ctypes.CDLL(None).sleep(60)
 """,
+    "importing what makes other errors of it": """
+def main(argv):
+    import time
+    name = sys.argv[1] + "/module_that_waits.py"
+    with atomic_file(sys.argv[1] + "/whole.json") as file:
+        with open(name, "w") as module:
+            module.write("import time, builtins\\nbuiltins.ready()\\ntry: time.sleep(60)\\n"
+                         "except BaseException: raise ImportError('initialization failed')")
+        sys.path.append(sys.argv[1]); sys.dont_write_bytecode = True
+        import builtins, os
+        builtins.ready = lambda: (os.unlink(name), ready())
+        import module_that_waits
+""",
     "swallowing errors": """
 def main(argv):
     ready()

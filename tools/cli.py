@@ -7,7 +7,7 @@ from config import DEFAULT_CONFIG, get_config, list_configs, parse_overrides
 from config.base import ConfigError
 from tools.errors import UserError, is_of_disk, printable, shown
 from tools.runtime import limit_threads
-from tools.stopping import CODES, Stopped, interruptible, leave, received
+from tools.stopping import CODES, Stopped, interruptible, leave
 from tools.version import VERSION
 
 BAD_INPUT = 2
@@ -172,12 +172,10 @@ def run(main, argv=None):
         with interruptible():
             code = main(argv) or 0
     except Exception as error:
-        signal, code = received(), BAD_INPUT       # an import may have made an error of a signal
-        sentence = sentence_of(error)
-        if not (signal or sentence):
+        sentence, code = sentence_of(error), BAD_INPUT
+        if not sentence:
             raise
-        if not signal:
-            print("error: " + printable(sentence, keep="\n"), file=sys.stderr)
+        print("error: " + printable(sentence, keep="\n"), file=sys.stderr)
     except Stopped as stop:
         signal = stop.signal
     except KeyboardInterrupt:

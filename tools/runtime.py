@@ -32,10 +32,12 @@ MKL_PATH = "MKL_DEBUG_CPU_TYPE"
 NUMPY_THREADS = "OPENBLAS_NUM_THREADS"
 MALLOC_SETTINGS = ("MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_")      # glibc's own variables
 M_MMAP_MAX, M_TRIM_THRESHOLD = -4, -1                                # of mallopt(3)
-# Threads that wait for work, of Paddle and of ncnn (libgomp), turn round this often before they
-# sleep.  For ever, libgomp's default, is what makes each of them 10 times slower beside other work;
-# not at all takes small networks 2 to 3 times as long on an idle machine.
-WAIT_POLICY, SPIN_COUNT, SPINS = "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "10000"
+# How long threads that wait for work turn round before they sleep.  libgomp (ncnn, Paddle):
+# so many times; for ever, its default, makes them 10 times slower beside other work, not at all
+# takes small networks 2 to 3 times as long on an idle machine.  libiomp5 (Paddle's matrix
+# products): not at all; 200 ms, its default, makes a step 8 times slower beside other work.
+WAIT_POLICY = "OMP_WAIT_POLICY"
+WAITING = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "0"}
 NOISE = ("OMP_NUM_THREADS", "PLEASE USE OMP")     # Paddle's advice against more than one thread
 
 
@@ -60,7 +62,7 @@ def configure():
     # model/decode.py shares its work itself; numpy's threads would only spin beside the network's.
     os.environ.setdefault(NUMPY_THREADS, "1")
     if WAIT_POLICY not in os.environ:
-        os.environ.setdefault(SPIN_COUNT, SPINS)
+        os.environ.update({**WAITING, **os.environ})
     keep_freed_memory()
     import_paddle_quietly()
     if is_own_script():

@@ -17,7 +17,6 @@ from tools.files import remove_unfinished
 PATIENCE = 1.5                     # seconds for the main thread to come back
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}              # 128 + the signal, as shells say it
 NAMES = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
-RECEIVED = []                      # the signals that asked this script to end
 LAUNCHER = "SOLOV2_LAUNCHER"       # its pid, in the environment of the processes it starts
 PARENT = int(os.environ.get(LAUNCHER) or os.getppid())         # who started this process
 ROOT = Path(__file__).resolve().parent.parent
@@ -89,14 +88,17 @@ def interruptible():
             theirs.close()
 
 
-def raise_stopped(number, _):
-    RECEIVED.append(number)
+def raise_stopped(number, frame):
+    if is_importing(frame):        # libraries in C make other errors of it there, or crash
+        leave(number)
     raise Stopped(number)
 
 
-def received():
-    """The signal that asked this script to end, 0 if none did."""
-    return RECEIVED[-1] if RECEIVED else 0
+def is_importing(frame):
+    """Whether a stack is within an import."""
+    while frame and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame is not None
 
 
 def watch(wakeups):
