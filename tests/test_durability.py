@@ -210,7 +210,8 @@ def content(run_dir):
 
 
 def test_kills_at_any_moment(tiny_cfg, processes, capfd):
-    """Runs killed again and again, half of the times while saving, end in the bytes of one that was not."""
+    """Runs killed again and again, half of the times while saving, end in the bytes of one that was
+    not."""
     rng = random.Random(3)
     cfg = tiny_cfg.replace(ema_decay=0.9, log_every=3, eval_every=4)
     warm_up = processes.Process(target=os.getpid)          # the server imports Paddle
