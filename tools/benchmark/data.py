@@ -40,7 +40,7 @@ def row(name, path, images):
 
 
 def measure(folder, num_images, compare=True, evaluated=EVALUATED):
-    """{row: {"cpu", "peak", "resident", "private"}} in seconds and MB, of a json in `folder`.
+    """{row: {"cpu", "peak", "resident", "own", "private"}} in seconds and MB, of a json in `folder`.
 
     compare: with pycocotools; evaluated: images of the evaluation at most, 0 for none.
     """
@@ -63,7 +63,7 @@ def measure(folder, num_images, compare=True, evaluated=EVALUATED):
 
 def table(found):
     """The lines of a Markdown table."""
-    lines = ["| what | CPU s | peak MB | resident MB |", "|---|---|---|---|"]
+    lines = ["| what | CPU s | peak MB | resident MB | of it own MB |", "|---|---|---|---|---|"]
     names = {"pycocotools": "pycocotools `COCO()`", "open": "open, first time",
              "open again": "open, from the packed file",
              "evaluation": f"evaluation, {EVALUATED} images at most x 100",
@@ -72,8 +72,8 @@ def table(found):
         if name in found:
             values = found[name]
             lines.append(f"| {text} | {values['cpu']:.2f} | {values['peak']:.0f} | "
-                         f"{values['resident']:.0f} |")
-    lines.append(f"| private memory of a reader after an epoch | | | "
+                         f"{values['resident']:.0f} | {values['own']:.0f} |")
+    lines.append(f"| a reader after an epoch | | | | "
                  f"{found['readers']['private']:.0f} |")
     if "pycocotools" in found:
         base = found["pycocotools"]

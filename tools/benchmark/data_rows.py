@@ -13,7 +13,7 @@ MEGABYTE = 1 << 20
 
 
 def status(name):
-    """A line of /proc/self/status in MB: VmHWM, VmRSS."""
+    """A line of /proc/self/status in MB: VmHWM, VmRSS, RssAnon."""
     with open("/proc/self/status", encoding="ascii") as file:
         return next(int(line.split()[1]) / 1024 for line in file if line.startswith(name))
 
@@ -30,14 +30,17 @@ def reset_peak():
 
 
 def measured(work):
-    """(what `work` returns, {"cpu": seconds, "peak": MB, "resident": MB above the start})."""
+    """(what `work` returns, {"cpu": seconds, "peak", "resident", "own": MB above the start}).
+
+    own: of the resident, what is no part of a file that other processes map too.
+    """
     gc.collect()
-    before = status("VmRSS")
+    before, own = status("VmRSS"), status("RssAnon")
     reset_peak()
     started = time.process_time()
     found = work()
     return found, {"cpu": time.process_time() - started, "peak": status("VmHWM") - before,
-                   "resident": status("VmRSS") - before}
+                   "resident": status("VmRSS") - before, "own": status("RssAnon") - own}
 
 
 def pycocotools(path, folder):
