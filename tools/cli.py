@@ -7,7 +7,7 @@ from config import DEFAULT_CONFIG, get_config, list_configs, parse_overrides
 from config.base import ConfigError
 from tools.errors import UserError, is_of_disk, printable, shown
 from tools.runtime import limit_threads
-from tools.stopping import CODES, Stopped, interruptible, leave
+from tools.stopping import AT_END, CODES, Stopped, interruptible, leave
 from tools.version import VERSION
 
 BAD_INPUT = 2
@@ -184,4 +184,6 @@ def run(main, argv=None):
         signal = SIGTERM
     if signal:                     # after the except block, which kept open data loaders alive
         leave(signal)
+    for function in AT_END:
+        function(code)
     sys.exit(code)

@@ -25,7 +25,7 @@ from paddle.distributed import get_rank, get_world_size
 
 from tools.errors import UserError
 from tools.runtime import paddle_device, resolve_device
-from tools.stopping import PARENT, leave
+from tools.stopping import AT_END, CODES, PARENT, leave
 
 BACKEND = "PADDLE_DISTRI_BACKEND"     # where the launcher leaves its --backend
 GRACE = 20                            # seconds for the launcher to find the process that died
@@ -48,9 +48,10 @@ def start(device, vulkan=False):
     paddle.set_device(paddle_device(device))
     if several:
         end_without(PARENT)
+        AT_END.append(leave_together)
         os.environ[BACKEND] = "gloo" if paddle_device(device) == "cpu" else "nccl"
         with contextlib.redirect_stdout(None), contextlib.redirect_stderr(io.StringIO()), \
-                killed_with_parent():
+                killed_with_parent(), default_signals():
             dist.init_parallel_env()           # prints the flags that Paddle itself has set
         if get_rank() > 0:
             sys.stdout = open(os.devnull, "w", encoding="utf-8")
@@ -86,6 +87,37 @@ def killed_with_parent():
     finally:
         if prctl:
             prctl(PR_SET_PDEATHSIG, 0)
+
+
+@contextlib.contextmanager
+def default_signals():
+    """Within the block Ctrl-C and SIGTERM end the process at once, for the same calls."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in CODES
+              if signal.getsignal(number) is not signal.SIG_IGN}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+
+
+def leave_together(code):
+    """End this process with an exit code, rank 0, which holds the store of all, as the last one.
+
+    Without the end of the interpreter, in which Paddle crashes now and then: of 70 trainings in two
+    processes that had ended well 3 gave the exit code of a segmentation fault.
+    """
+    if code == 0:
+        with contextlib.suppress(RuntimeError):          # of the store: another process is gone
+            store, deadline = create_or_get_global_tcp_store(), time.monotonic() + GRACE
+            store.add("left", 1)
+            while is_main() and store.add("left", 0) < get_world_size() \
+                    and time.monotonic() < deadline:
+                time.sleep(0.05)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def is_main():

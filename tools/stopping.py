@@ -17,6 +17,7 @@ from tools.files import remove_unfinished
 PATIENCE = 1.5                     # seconds for the main thread to come back
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}              # 128 + the signal, as shells say it
 NAMES = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+AT_END = []                        # functions(exit code) that a script calls last
 LAUNCHER = "SOLOV2_LAUNCHER"       # its pid, in the environment of the processes it starts
 PARENT = int(os.environ.get(LAUNCHER) or os.getppid())         # who started this process
 ROOT = Path(__file__).resolve().parent.parent

@@ -21,7 +21,7 @@ IN_ORDER = 8                       # seconds for an end by signal: 3, on a machi
 UNFINISHED = (".part", ".part.json", ".tmp")           # of files that a later attempt goes on with
 BAD_INPUT = 2
 READERS = 400_000                  # bytes: a limit on files holds for batches of readers too
-TRACEBACK = "Traceback (most recent call last)"         # Paddle writes "C++ Traceback" of signals
+TRACEBACK = "\nTraceback (most recent call last)"       # Paddle writes "C++ Traceback" of signals
 
 
 class Campaign:
@@ -78,7 +78,7 @@ class Campaign:
             self.wrong(f"{number.name} took {ending.seconds:.1f} s")
         if ending.orphans:
             self.wrong(f"{len(ending.orphans)} orphans after {number and number.name}")
-        if TRACEBACK in ending.text and not killed:
+        if TRACEBACK in "\n" + ending.text and not killed:
             self.wrong(f"a traceback after {number and number.name}: {ending.text[-600:]}")
         self.judge_parts()
 
@@ -123,7 +123,7 @@ class Campaign:
         for _ in range(count):
             limit = self.rng.randint(READERS * (self.command.content == "run"), max(sizes))
             ending = attempt(self.command, self.folder, limit=limit)
-            if ending.code not in (0, BAD_INPUT) or TRACEBACK in ending.text:
+            if ending.code not in (0, BAD_INPUT) or TRACEBACK in "\n" + ending.text:
                 self.wrong(f"full disk ({limit} bytes), code {ending.code}: {ending.text[-600:]}")
             self.tried["full disk"] += ending.code == BAD_INPUT
             self.judge_parts()

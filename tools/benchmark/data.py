@@ -40,7 +40,7 @@ def row(name, path, images):
 
 
 def measure(folder, num_images, compare=True, evaluated=EVALUATED):
-    """{row: {"cpu", "peak", "resident", "own", "private"}} in seconds and MB, of a json in `folder`.
+    """{row: {"cpu", "peak", "resident", "own", "private"}} in s and MB, of a json in `folder`.
 
     compare: with pycocotools; evaluated: images of the evaluation at most, 0 for none.
     """

@@ -80,6 +80,8 @@ class Trainer:
                 self.terminated = True
                 self.save(alone=True)
         self.lines.close()
+        if self.run_log:
+            self.run_log.close()
         if not self.terminated:
             with self.averaged_model():
                 self.save_weights("last")

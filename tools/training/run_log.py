@@ -32,6 +32,10 @@ class RunLog:
         if self.tensorboard:
             self.tensorboard.append(record)
 
+    def close(self):
+        if self.visualdl:
+            self.visualdl.close()
+
 
 def line_of(record):
     return json.dumps(record).encode() + b"\n"
