@@ -95,3 +95,36 @@ def test_a_training_in_two_processes_ends_together(tiny_cfg, tmp_path, number, c
     assert not any(Path(f"/proc/{rank}").exists() for rank in ranks)
     saved = list(Path(cfg.run_dir).glob("checkpoint_*"))
     assert len(saved) == (0 if number == signal.SIGINT else 1)
+
+
+WAITS_WITH_THE_LOCK = """
+import ctypes, os
+from tools.distributed import default_signals, killed_with_parent
+with killed_with_parent(), default_signals():
+    print(os.getpid(), flush=True)
+    ctypes.PyDLL(None).sleep(60)             # as Paddle does while processes join
+"""
+STARTS_ANOTHER = f"""
+import subprocess, sys
+subprocess.run([sys.executable, "-c", {WAITS_WITH_THE_LOCK!r}])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prctl is Linux's")
+@pytest.mark.parametrize("program, number", [(WAITS_WITH_THE_LOCK, signal.SIGTERM),
+                                             (WAITS_WITH_THE_LOCK, signal.SIGINT),
+                                             (STARTS_ANOTHER, signal.SIGKILL)])
+def test_a_process_that_joins_the_others_can_be_ended(program, number):
+    """By a signal to it, or by the death of its launcher, whatever Python's lock says."""
+    job = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE,
+                           text=True, preexec_fn=lambda: signal.signal(
+                               signal.SIGINT, signal.default_int_handler))
+    joining = Path(f"/proc/{int(job.stdout.readline())}")
+    job.send_signal(number)
+    assert job.wait(20) == -number
+    deadline = time.time() + 20
+    while joining.exists() and time.time() < deadline:
+        time.sleep(0.1)
+    assert not joining.exists()
+    job.stdout.close()
