@@ -97,7 +97,7 @@ def test_a_file_too_many_is_damage_too(opened, tmp_path, capsys):
 
 def test_what_a_killed_process_left_is_removed_in_time(opened, tmp_path):
     place = tmp_path / "own.pdparams.engines"
-    old, young = place / f".{ANY}-1-a.1.tmp", place / f".{ANY}-1-a.2.tmp"
+    old, young = (place / f".{ANY}-1-a.{digit * 32}.tmp" for digit in "12")
     for path in (old, young):
         path.mkdir(parents=True)
     os.utime(old, (1e9, 1e9))

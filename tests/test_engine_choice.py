@@ -23,6 +23,7 @@ class Clocked:
     def __init__(self, name, seconds, half=0.0):
         self.name, self.seconds, self.half_seconds = name, seconds, half
         self.needs, self.package, self.__module__ = (), "numpy", "tools.engines.ncnn"
+        self.requirements = "requirements.txt"
 
     def half(self):
         return "bf16" if self.half_seconds else ""
@@ -107,7 +108,7 @@ def test_what_is_not_installed_and_what_cannot_run_is_said(machine, tmp_path):
     absent.needs = ("a_package_that_nobody_has",)
     _, note = machine(absent, Clocked("ncnn", 1.0))()
     assert note == "not installed: openvino; pip install -r requirements.txt"
-    absent.name = "onnxruntime"
+    absent.name, absent.requirements = "onnxruntime", "requirements-extras.txt"
     _, note = machine(absent, Clocked("ncnn", 1.0))()
     assert note == "not installed: onnxruntime; pip install -r requirements-extras.txt"
 

@@ -3,6 +3,8 @@ import errno
 import json
 import os
 import re
+import subprocess
+import sys
 import threading
 import time
 
@@ -180,3 +182,15 @@ def test_what_killed_writers_left_is_removed_once_nobody_holds_it(tmp_path, monk
         os.utime(old[1], (1, 1))
         write_text(tmp_path / "new", "whole")
     assert set(tmp_path.iterdir()) == {*old[1:], tmp_path / ".mine.tmp", tmp_path / "new"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits on files")
+@pytest.mark.parametrize("room, fits", [(100_000, True), (1, False), (0, False)])
+def test_a_file_that_a_library_has_cut_on_a_full_disk(tmp_path, room, fits):
+    (tmp_path / "a").write_bytes(b"x" * 50_000)
+    program = (f"import resource; from tools.files import check_room; size = 50_000 + {room}\n"
+               "resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))\n"
+               f"check_room({str(tmp_path / 'a')!r})")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode == 0) is fits and (fits or "File too large" in done.stderr)
+    assert (tmp_path / "a").read_bytes() == b"x" * 50_000

@@ -159,9 +159,8 @@ def run(main, argv=None):
     """Call `main(argv)` and exit with what it returns (None: 0).
 
     Bad input (UserError, ConfigError) and a disk that cannot be written are one line on stderr and
-    exit code 2.  Ctrl-C and
-    SIGTERM end the process within 3 s with code 130 or 143, without waiting for threads in the
-    middle of an image, and leave no half-written file.
+    exit code 2.  Ctrl-C and SIGTERM end the process within 3 s with code 130 or 143, without
+    waiting for threads in the middle of an image, and leave no half-written file.
     What the terminal's encoding cannot show is written escaped, rather than ending the work.
     """
     for stream in (sys.stdout, sys.stderr):

@@ -22,8 +22,9 @@ KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_IS
 UNFINISHED = set()                 # paths of temporary files that are being written
 TEMPORARY = re.compile(r"\..*\.[0-9a-f]{32}\.tmp")
 ABANDONED = 60                     # seconds after which a temporary file may be a killed writer's
-ABANDONED_FOLDER = 3600            # ... which no lock tells of
+ABANDONED_FOLDER = 3600            # ... and a folder, whose writer holds no lock
 CLEARED = set()                    # folders in which this process has looked for such
+PROBE = 1 << 16                    # bytes, more than a file's last block on a full disk may take
 READ_AT_ONCE = 1 << 22
 INPUTS = {}                        # (device, inode) -> what this process reads as an input
 
@@ -75,10 +76,12 @@ def atomic_file(path, durable=True):
     """
     path = Path(path)
     refuse_input(path)
-    temporary = path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex}.tmp")
+    temporary = temporary_name(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        remove_abandoned(path.parent)
+        if path.parent not in CLEARED:         # once: it may hold a million files
+            CLEARED.add(path.parent)
+            remove_abandoned(path.parent)
         UNFINISHED.add(temporary)
         with open(temporary, "xb") as file:
             hold(file, temporary)
@@ -96,11 +99,16 @@ def atomic_file(path, durable=True):
         UNFINISHED.discard(temporary)
 
 
+def temporary_name(path):
+    """A new hidden name beside `path`, a Path; TEMPORARY matches it."""
+    return path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex}.tmp")
+
+
 @contextlib.contextmanager
-def temporary_folder(folder):
-    """A new hidden folder within `folder`, as a Path, gone after the block."""
-    path = Path(folder, f".folder.{uuid.uuid4().hex}.tmp")
-    path.mkdir()
+def temporary_folder(path):
+    """A new hidden folder beside `path`, as a Path; gone after the block, unless it was renamed."""
+    path = temporary_name(path)
+    path.mkdir(parents=True)
     try:
         yield path
     finally:
@@ -128,11 +136,8 @@ def hold(file, path):
 def remove_abandoned(folder):
     """Remove what killed writers left in a folder: no process holds it, nor has for a minute.
 
-    Folders: for an hour.  Once per process and folder, which may hold a million files.
+    Folders: those that nobody has touched for an hour.
     """
-    if folder in CLEARED:
-        return
-    CLEARED.add(folder)
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if not TEMPORARY.fullmatch(entry.name) or entry.is_symlink():
@@ -143,6 +148,21 @@ def remove_abandoned(folder):
             elif entry.is_file() and age > ABANDONED and (file := open_alone(entry.path)):
                 os.unlink(entry.path)
                 file.close()
+
+
+def check_room(path):
+    """OSError if the disk has no room for more than `path`, a file that a library has just written.
+
+    For libraries that do not notice a full disk: where they had none left, there is none now.
+    """
+    size = os.path.getsize(path)
+    try:
+        with open(path, "ab") as file:
+            file.write(bytes(PROBE))
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        os.truncate(path, size)
 
 
 def remove_unfinished():

@@ -3,11 +3,10 @@ import contextlib
 import hashlib
 import json
 import os
-import uuid
 from pathlib import Path
 
 from tools.errors import UserError, printable
-from tools.files import open_alone
+from tools.files import open_alone, temporary_name
 
 KEYS = {"address": str, "version": str, "total": (int, type(None))}
 
@@ -83,7 +82,7 @@ def open_partial(path, address):
         file = open_alone(name)
         own = file is None
         if own:
-            name = path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex}.tmp")
+            name = temporary_name(path)
             file = open(name, "x+b")
         with file:
             partial = Partial(file, name, path, address)

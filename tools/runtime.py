@@ -62,7 +62,8 @@ def configure():
     # model/decode.py shares its work itself; numpy's threads would only spin beside the network's.
     os.environ.setdefault(NUMPY_THREADS, "1")
     if WAIT_POLICY not in os.environ:
-        os.environ.update({**WAITING, **os.environ})
+        for name, value in WAITING.items():
+            os.environ.setdefault(name, value)
     keep_freed_memory()
     import_paddle_quietly()
     if is_own_script():

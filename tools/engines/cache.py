@@ -7,23 +7,20 @@ made.  An export appears whole or not at all (its folder is renamed into place) 
 checksums of its files: one that does not fit them is removed, with a note.
 """
 import atexit
-import contextlib
 import hashlib
 import json
 import os
 import shutil
 import sys
 import tempfile
-import time
-import uuid
 from pathlib import Path
 
 from tools.engines.code import code_hash
 from tools.errors import UserError
+from tools.files import remove_abandoned, temporary_folder
 from tools.weights.weights_file import NETWORK_SETTINGS
 
 CHECKSUMS = "checksums.json"               # {file name: sha256}, beside the files
-ABANDONED = 3600                           # seconds after which an unfinished export is nobody's
 
 
 def export_key(weights, cfg, module):
@@ -120,14 +117,9 @@ def make(weights, name, write):
     return folder
 
 
-
-
-
 def write_whole(folder, write):
     """`folder` after write() has filled it under a name of its own; OSError if it cannot be."""
-    unfinished = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        unfinished.mkdir(parents=True)
+    with temporary_folder(folder) as unfinished:
         write(unfinished)
         checksums = {path.name: sha256_of(path) for path in files_of(unfinished)}
         Path(unfinished, CHECKSUMS).write_text(json.dumps(checksums), encoding="utf-8")
@@ -136,8 +128,6 @@ def write_whole(folder, write):
         except OSError:
             if fault_of(folder):                           # else another process was faster
                 raise
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return folder
 
 
@@ -146,10 +136,7 @@ def remove_stale(place, name):
     for path in place.glob(f"{name.partition('-')[0]}-*"):
         if path.name != name:
             remove(path)
-    for path in place.glob(".*.tmp"):
-        with contextlib.suppress(OSError):                 # another process was faster
-            if time.time() - path.stat().st_mtime > ABANDONED:
-                remove(path)
+    remove_abandoned(place)
 
 
 def remove(path):

@@ -9,8 +9,7 @@ from tools.engines.dygraph import Dygraph
 from tools.engines.openvino import OpenVino
 from tools.errors import UserError
 
-BASIC, EXTRAS = "requirements.txt", "requirements-extras.txt"
-OPTIONAL = ("onnxruntime",)        # engines that EXTRAS installs
+EXTRAS = "requirements-extras.txt"
 
 
 class Exports:
@@ -98,7 +97,7 @@ def installed(kind):
 
 def how_to_install(*kinds):
     """The command that installs engines."""
-    files = sorted({EXTRAS if kind.name in OPTIONAL else BASIC for kind in kinds}, reverse=True)
+    files = sorted({kind.requirements for kind in kinds}, reverse=True)
     return f"pip install {' '.join(f'-r {file}' for file in files)}"
 
 

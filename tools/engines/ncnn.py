@@ -24,6 +24,7 @@ class Ncnn:
     """
 
     name, package, needs = "ncnn", "ncnn", ("ncnn",)
+    requirements = "requirements.txt"
 
     def __init__(self, folder, threads, precision="float32", device="cpu"):
         import ncnn

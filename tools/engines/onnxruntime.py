@@ -15,6 +15,7 @@ class OnnxRuntime:
     """
 
     name, package, needs = "onnxruntime", "onnxruntime", ("onnx", "onnxruntime")
+    requirements = "requirements-extras.txt"
 
     def __init__(self, folder, threads, precision="float32", device="cpu"):
         import onnxruntime

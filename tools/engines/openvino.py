@@ -16,6 +16,7 @@ class OpenVino:
     """
 
     name, package, needs = "openvino", "openvino", ("onnx", "openvino")
+    requirements = "requirements.txt"
 
     def __init__(self, folder, threads, precision="float32", device="cpu"):
         import openvino

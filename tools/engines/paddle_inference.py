@@ -18,6 +18,7 @@ class PaddleInference:
     """
 
     name, package, needs = "paddle-inference", "paddle", ()
+    requirements = "requirements.txt"
 
     def __init__(self, folder, threads, precision="float32", device="cpu"):
         from paddle.inference import Config, create_predictor
