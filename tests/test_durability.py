@@ -13,7 +13,14 @@ import numpy as np
 import pytest
 
 from tests.builders import make_trainer
-from tests.training_process import evaluate_as_in_train, own_for, train, train_as_script
+from tests.training_process import (
+    NUM_STEPS,
+    content,
+    evaluate_as_in_train,
+    own_for,
+    train,
+    train_as_script,
+)
 from tools.errors import UserError
 from tools.files import remove_leftovers
 from tools.training import run_lock
@@ -29,7 +36,6 @@ from tools.training.start import resume_training
 from tools.weights.weights_file import read_weights
 
 KILLS, KILLS_IN_A_SAVE = 12, 6     # python -m tests.faults: as many as one likes
-NUM_STEPS = 8
 
 
 # -- broken checkpoints ----------------------------------------------------------------------------
@@ -196,17 +202,6 @@ def kill_in_a_save(processes, cfg, seconds):
     process.kill()
     process.join()
     return int(process.exitcode == -signal.SIGKILL and bool(half_written(cfg)))
-
-
-def content(run_dir):
-    """What a finished run leaves: {file: bytes}, and the records without their times."""
-    last = f"checkpoint_{NUM_STEPS:07d}.pdstate"           # earlier ones hold the time of steps
-    whole = {path.name: path.read_bytes() for path in Path(run_dir).iterdir()
-             if path.suffix == ".pdparams" or path.name == last}
-    records = [{key: value for key, value in json.loads(line).items()
-                if key not in ("data_s", "step_s", "eta_s")}
-               for line in Path(run_dir, "log.jsonl").read_text().splitlines()]
-    return whole, records
 
 
 def test_kills_at_any_moment(tiny_cfg, processes, capfd):

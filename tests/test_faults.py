@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.faults.campaign import Campaign, SlowServer
-from tests.faults.commands import commands, make_inputs
+from tests.faults.commands import Command, commands, make_inputs
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 TESTED = ("test_dev", "demo, engine made", "export openvino", "convert", "download", "shapes")
@@ -34,22 +34,10 @@ def test_nothing_is_lost_hung_or_left_behind(name, known, tmp_path, monkeypatch)
     assert campaign.findings == [] and sum(campaign.tried.values()) >= 5
 
 
-class Careless:
-    """A command that writes its file in place, and whose errors are tracebacks."""
-
-    module, content, script, weights = "tests.faults.careless", "files", False, ""
-
-    def arguments(self, folder):
-        return [f"{folder}/a"]
-
-    left_in = staticmethod(lambda folder: {path.name: path.read_bytes()
-                                           for path in folder.iterdir()})
-
-
 @pytest.mark.slow
 def test_the_campaign_finds_what_is_wrong(tmp_path):
     """A careless command: a half-written file, a traceback where there is no place."""
-    campaign = Campaign(Careless(), tmp_path / "work")
+    campaign = Campaign(Command("tests.faults.careless", ["{out}/a"]), tmp_path / "work")
     campaign.signals(3, signal.SIGKILL)
     campaign.no_place()
     text = "\n".join(campaign.findings)

@@ -1,5 +1,6 @@
 """A training run as a process that can be killed, for test_durability.py."""
 import functools
+import json
 import multiprocessing
 import os
 import time
@@ -13,6 +14,19 @@ from tools.evaluation.evaluate import evaluate_model
 from tools.training.run_lock import own_folder
 from tools.training.run_state import checkpoint_paths
 from tools.training.start import resume_training
+
+NUM_STEPS = 8
+
+
+def content(run_dir):
+    """What a finished run leaves: {file: bytes}, and the records without their times."""
+    last = f"checkpoint_{NUM_STEPS:07d}.pdstate"           # earlier ones hold the time of steps
+    whole = {path.name: path.read_bytes() for path in Path(run_dir).iterdir()
+             if path.suffix == ".pdparams" or path.name == last}
+    records = [{key: value for key, value in json.loads(line).items()
+                if key not in ("data_s", "step_s", "eta_s")}
+               for line in Path(run_dir, "log.jsonl").read_text().splitlines()]
+    return whole, records
 
 
 class SlowFile:

@@ -33,6 +33,11 @@ class Ending:
     signalled: bool
     orphans: tuple
 
+    @property
+    def has_traceback(self):
+        """Of Python; Paddle's own words on a signal are a "C++ Traceback"."""
+        return "\nTraceback (most recent call last)" in "\n" + self.text
+
 
 class Forked:
     """A command in a process forked from a server that has imported Paddle, with one thread."""

@@ -21,7 +21,6 @@ IN_ORDER = 8                       # seconds for an end by signal: 3, on a machi
 UNFINISHED = (".part", ".part.json", ".tmp")           # of files that a later attempt goes on with
 BAD_INPUT = 2
 READERS = 400_000                  # bytes: a limit on files holds for batches of readers too
-TRACEBACK = "\nTraceback (most recent call last)"       # Paddle writes "C++ Traceback" of signals
 
 
 class Campaign:
@@ -45,9 +44,6 @@ class Campaign:
         if self.command.weights:
             shutil.copy(self.command.weights, self.folder / "w.pdparams")
 
-    def wrong(self, text):
-        self.findings.append(text)
-
     def signals(self, count, number):
         """`count` attempts that a signal meets at a random moment; then one that ends by itself."""
         met = 0
@@ -68,53 +64,49 @@ class Campaign:
 
     def judge(self, ending, number):
         """Note what is wrong with an attempt that was signalled, or with a whole one."""
+        name = number.name if number else "no signal"
         killed = number == signal.SIGKILL and self.command.script      # or one of its children
         codes = {0, *(SIGNALS[number] if ending.signalled else ())}
+        found = []
         if ending.code is None:
-            self.wrong(f"hung after {number.name}: {ending.text[-300:]}")
+            found.append("hung")
         elif ending.code not in codes and not (killed and ending.signalled):
-            self.wrong(f"code {ending.code} after {number and number.name}: {ending.text[-300:]}")
-        if number and number != signal.SIGKILL and ending.seconds > IN_ORDER and ending.signalled:
-            self.wrong(f"{number.name} took {ending.seconds:.1f} s")
+            found.append(f"code {ending.code}")
+        if ending.signalled and number != signal.SIGKILL and ending.seconds > IN_ORDER:
+            found.append(f"{ending.seconds:.1f} s")
         if ending.orphans:
-            self.wrong(f"{len(ending.orphans)} orphans after {number and number.name}")
-        if TRACEBACK in "\n" + ending.text and not killed:
-            self.wrong(f"a traceback after {number and number.name}: {ending.text[-600:]}")
+            found.append(f"{len(ending.orphans)} orphans")
+        if ending.has_traceback and not killed:
+            found.append("a traceback")
+        self.findings += [f"{what} after {name}: {ending.text[-600:]}" for what in found]
         self.judge_parts()
 
     def judge_parts(self):
         """Whatever has its final name is whole."""
         if self.command.content == "run":
-            for path in checkpoint_paths(self.folder / "quickstart"):
-                with self.noted(UserError):
-                    read_checkpoint(path)
-            for path in self.folder.glob("quickstart/*.pdparams"):
-                with self.noted(UserError):
-                    read_weights(path)
+            run_dir = self.folder / "quickstart"
+            files = [(read_checkpoint, path) for path in checkpoint_paths(run_dir)]
+            files += [(read_weights, path) for path in run_dir.glob("*.pdparams")]
+            for read, path in files:
+                try:
+                    read(path)
+                except UserError as error:
+                    self.findings.append(str(error))
             return
         for name, data in self.command.left_in(self.folder).items():
             hidden = any(part.startswith(".") for part in Path(name).parts)
-            if hidden or name.endswith(UNFINISHED):
-                continue
-            if name in self.expected and data != self.expected[name]:
-                self.wrong(f"'{name}' is not whole")
-
-    @contextlib.contextmanager
-    def noted(self, kind):
-        try:
-            yield
-        except kind as error:
-            self.wrong(str(error))
+            final = name in self.expected and not hidden and not name.endswith(UNFINISHED)
+            if final and data != self.expected[name]:
+                self.findings.append(f"'{name}' is not whole")
 
     def judge_whole(self):
         """After an attempt that ended by itself: what one leaves that nothing disturbed."""
         found = {name: data for name, data in self.command.left_in(self.folder).items()
                  if not any(map(TEMPORARY.fullmatch, Path(name).parts))}       # gone after a minute
-        for name in sorted({*found, *self.expected}):
-            if found.get(name) != self.expected.get(name):
-                kind = ("another end", "lost", "left over")[
-                    (name not in found) + 2 * (name not in self.expected)]
-                self.wrong(f"{kind}: '{name}'")
+        self.findings += [f"lost: '{name}'" for name in sorted({*self.expected} - {*found})]
+        self.findings += [f"left over: '{name}'" for name in sorted({*found} - {*self.expected})]
+        self.findings += [f"another end: '{name}'" for name in sorted({*found} & {*self.expected})
+                          if found[name] != self.expected[name]]
         self.clear()
 
     def full_disk(self, count):
@@ -123,8 +115,9 @@ class Campaign:
         for _ in range(count):
             limit = self.rng.randint(READERS * (self.command.content == "run"), max(sizes))
             ending = attempt(self.command, self.folder, limit=limit)
-            if ending.code not in (0, BAD_INPUT) or TRACEBACK in "\n" + ending.text:
-                self.wrong(f"full disk ({limit} bytes), code {ending.code}: {ending.text[-600:]}")
+            if ending.code not in (0, BAD_INPUT) or ending.has_traceback:
+                self.findings.append(f"full disk ({limit} bytes), code {ending.code}: "
+                                     f"{ending.text[-600:]}")
             self.tried["full disk"] += ending.code == BAD_INPUT
             self.judge_parts()
         ending = attempt(self.command, self.folder)
@@ -140,7 +133,7 @@ class Campaign:
         ending = attempt(self.command, self.folder, inside="file")
         self.tried["no place"] += 1
         if ending.code != BAD_INPUT or ending.text.count("error:") != 1:
-            self.wrong(f"no place to write, code {ending.code}: {ending.text[-600:]}")
+            self.findings.append(f"no place to write, code {ending.code}: {ending.text[-600:]}")
         self.clear()
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from config import get_config
 from convert.coco_classes import COCO_CLASSES
 from tests.builders import ROOT, TINY, finds_many, save_network, tiny_config
+from tests.training_process import NUM_STEPS, content
 from tools.cli import run
 from tools.data.shapes import CLASS_NAMES, write_split
 from tools.stopping import CODES, leave
 
-STEPS = 8
 LIGHT = "solov2_light_448_r18_fpn_3x"                  # the smallest network that others have
 HTML_END = b"</html>"
 
@@ -25,7 +25,7 @@ class Command:
     """`module`.main(arguments), run in a folder; made by `commands`."""
 
     module: str
-    parts: tuple                   # arguments, {out} stands for the folder
+    parts: list                    # arguments, {out} stands for the folder
     content: str = "files"         # what it leaves: "files" or a "run"
     script: bool = False           # as a process of its own, which starts further ones
     weights: str = ""              # a file to copy into the folder as w.pdparams
@@ -37,7 +37,10 @@ class Command:
 
     def left_in(self, folder):
         """{name: content} of what is there, to compare with that of other attempts."""
-        return (run_of if self.content == "run" else files_of)(folder)
+        if self.content == "files":
+            return files_of(folder)
+        whole, records = content(Path(folder, "quickstart"))
+        return {**whole, "log.jsonl": records}
 
 
 def files_of(folder):
@@ -52,19 +55,6 @@ def files_of(folder):
             if path.suffix == ".html":
                 data = data.rstrip()[-len(HTML_END):]
             found[path.relative_to(folder).as_posix()] = data
-    return found
-
-
-def run_of(folder):
-    """What a training leaves: weights, the last checkpoint, and the records without their times."""
-    run_dir = Path(folder, "quickstart")
-    last = f"checkpoint_{STEPS:07d}.pdstate"              # earlier ones hold the time of steps
-    found = {path.name: path.read_bytes() for path in run_dir.glob("*")
-             if path.suffix == ".pdparams" or path.name == last}
-    if (run_dir / "log.jsonl").exists():
-        lines = (run_dir / "log.jsonl").read_text().splitlines()
-        found["log.jsonl"] = [{key: value for key, value in json.loads(line).items()
-                               if key not in ("data_s", "step_s", "eta_s")} for line in lines]
     return found
 
 
@@ -85,7 +75,7 @@ def commands(inputs, address):
     sets = {"train_json": f"{inputs}/train.json", "train_images": f"{inputs}/train",
             "val_json": f"{inputs}/val.json", "val_images": f"{inputs}/val",
             "test_json": f"{inputs}/info.json", "test_images": f"{inputs}/val"}
-    run = {"max_steps": STEPS, "eval_every": 4, "log_every": 3, "ema_decay": 0.9,
+    run = {"max_steps": NUM_STEPS, "eval_every": 4, "log_every": 3, "ema_decay": 0.9,
            "num_workers": 1, "output_dir": "{out}"}
     settings = ["-o", *(f"{key}={value}" for key, value in {**TINY, **sets}.items())]
     training = ["--device", "cpu", *settings, *(f"{key}={value}" for key, value in run.items())]
