@@ -143,10 +143,10 @@ class Base:
     lr_schedule = "steps"          # or "cosine", from the peak to 0, without milestones
     warmup_steps = 1000            # linear, counted within the schedule
     warmup_start = 0.0             # factor of the rate at step 0 (PaddleDetection: 0)
-    optimizer = "momentum"         # or "adamw"
+    optimizer = "momentum"         # or "adamw", or "muon" (which wants momentum 0.95)
     momentum = 0.9
-    weight_decay = 1e-4            # added to the gradient; adamw: taken off the weights
-    norm_weight_decay = 0.0        # of scales and shifts of norms; adamw: 0 or as the others
+    weight_decay = 1e-4            # added to the gradient; adamw, muon: taken off the weights
+    norm_weight_decay = 0.0        # of scales and shifts of norms; adamw, muon: 0 or as the others
     backbone_decay_factor = 1.0    # both decays, in the backbone
     stage_lr_factors = (1.0, 1.0, 1.0, 1.0, 1.0)       # stem, res2..res5; not of DCN offsets
     double_rate_biases = ()        # twice the rate, no decay: "fpn", "head_dcn" (PaddleDetection)
@@ -156,6 +156,7 @@ class Base:
     # What the average is divided by: "sum" of its weights, or "last": 1 - (last decay) ** updates,
     # PaddleDetection's, for its recipes.
     ema_correction = "sum"
+    onednn = True                  # on a CPU: convolutions of training steps by oneDNN, sooner
     seed = 1
 
     # -- records -----------------------------------------------------------------------------------

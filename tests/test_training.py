@@ -82,7 +82,7 @@ def test_adamw_by_hand():
 
 
 @pytest.mark.parametrize("changed, named", [
-    ({"optimizer": "lamb"}, "optimizer=.*lamb.*adamw"),
+    ({"optimizer": "lamb"}, "optimizer=.*lamb.*muon"),
     ({"lr_schedule": "poly"}, "lr_schedule=.*poly.*cosine")])
 def test_unknown_optimizers_and_schedules_are_refused(tiny_cfg, changed, named):
     with pytest.raises(UserError, match=named):
@@ -121,7 +121,8 @@ def test_one_batch_overfits(tiny_cfg):
 
 
 @pytest.mark.parametrize("changed", [
-    {}, {"ema_decay": 0.9}, {"optimizer": "adamw", "lr_schedule": "cosine", "smooth_masks": True}])
+    {}, {"ema_decay": 0.9}, {"optimizer": "adamw", "lr_schedule": "cosine", "smooth_masks": True},
+    {"optimizer": "muon", "momentum": 0.95}])
 def test_resume_equals_uninterrupted(tiny_cfg, changed):
     tiny_cfg = tiny_cfg.replace(**changed)
     whole = make_trainer(tiny_cfg, 6)

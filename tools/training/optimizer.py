@@ -1,4 +1,4 @@
-"""SGD with momentum or AdamW, rate and decay of each parameter, and the learning-rate schedule."""
+"""SGD with momentum, AdamW or Muon; rate and decay of each parameter; the schedule of the rate."""
 import math
 import re
 
@@ -6,9 +6,11 @@ import numpy as np
 import paddle
 import paddle.nn as nn
 
+from model.layers import DeformConv
 from tools.errors import UserError, shown
+from tools.training.muon import Muon
 
-OPTIMIZERS, SCHEDULES = ("momentum", "adamw"), ("steps", "cosine")
+OPTIMIZERS, SCHEDULES = ("momentum", "adamw", "muon"), ("steps", "cosine")
 NORMS = (nn.GroupNorm, nn.BatchNorm2D, nn.SyncBatchNorm)
 # Where PaddleDetection doubles the rate of biases and does not decay them.
 DOUBLED_BIASES = {"fpn": r"fpn\..*\.bias$",
@@ -74,8 +76,8 @@ def parameter_rules(cfg, model):
 def build_optimizer(cfg, model):
     """The optimizer of the trainable parameters, by `parameter_rules`.
 
-    The decay of "momentum" is coupled, that is, added to the gradient; "adamw" takes
-    `cfg.weight_decay` off every parameter whose rule has a decay at all.  The rules are written
+    The decay of "momentum" is coupled, that is, added to the gradient; "adamw" and "muon"
+    take `cfg.weight_decay` off every parameter whose rule has a decay at all.  The rules are written
     into the parameters rather than into groups, because Paddle would clip the gradients of each
     group apart.
     """
@@ -87,14 +89,31 @@ def build_optimizer(cfg, model):
                 parameter.regularizer = paddle.regularizer.L2Decay(decay)
             trained.append(parameter)
     clip = nn.ClipGradByGlobalNorm(cfg.grad_clip_norm) if cfg.grad_clip_norm else None
-    if cfg.optimizer == "adamw":
-        decayed = {parameter.name for name, parameter in model.named_parameters()
-                   if name in rules and rules[name][1]}
-        return paddle.optimizer.AdamW(learning_rate=0.0, weight_decay=cfg.weight_decay,
-                                      grad_clip=clip, parameters=trained,
-                                      apply_decay_param_fun=decayed.__contains__)
-    return paddle.optimizer.Momentum(learning_rate=0.0, momentum=cfg.momentum, grad_clip=clip,
-                                     parameters=trained)
+    if cfg.optimizer == "momentum":
+        return paddle.optimizer.Momentum(learning_rate=0.0, momentum=cfg.momentum, grad_clip=clip,
+                                         parameters=trained)
+    decayed = {parameter.name for name, parameter in model.named_parameters()
+               if name in rules and rules[name][1]}
+    settings = {"learning_rate": 0.0, "weight_decay": cfg.weight_decay, "grad_clip": clip,
+                "parameters": trained, "apply_decay_param_fun": decayed.__contains__}
+    if cfg.optimizer == "muon":
+        return Muon(matrix_names(model), cfg.momentum, **settings)
+    return paddle.optimizer.AdamW(**settings)
+
+
+def matrix_names(model):
+    """Names of the weights that Muon treats as matrices: of all convolutions with one group.
+
+    The offsets of deformable convolutions, which start at 0 and should stay small, are left out.
+    """
+    convolutions = {name: layer for name, layer in model.named_sublayers()
+                    if isinstance(layer, (nn.Conv2D, DeformConv))}
+    return {layer.weight.name for name, layer in convolutions.items()
+            if number_of_groups(layer) == 1 and not name.endswith(".offset")}
+
+
+def number_of_groups(layer):
+    return layer.groups if isinstance(layer, DeformConv) else layer._groups
 
 
 def optimizer_state(optimizer, model):

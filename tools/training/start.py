@@ -11,6 +11,7 @@ from tools.distributed import get_rank, get_world_size
 from tools.errors import UserError
 from tools.evaluation.evaluate import evaluate_model
 from tools.training.loop import Trainer
+from tools.training.onednn import use_onednn
 from tools.training.optimizer import build_optimizer, schedule_steps
 from tools.training.run_state import find_checkpoint
 from tools.training.samples import draw_samples
@@ -48,6 +49,8 @@ def start_training(cfg, train_set=None, val_set=None, num_steps=None, make_batch
     model = build_solov2(cfg)
     if cfg.sync_norms:
         synchronize_norms(model)
+    if paddle.get_device() == "cpu":
+        say(use_onednn(model, cfg.onednn))
     if not resuming:
         say(load_start(cfg, model))
     batches = make_batches or functools.partial(

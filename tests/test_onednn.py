@@ -1,0 +1,119 @@
+"""Convolutions by oneDNN: the same losses and gradients, in training only, and really by oneDNN."""
+import os
+import subprocess
+import sys
+
+import numpy as np
+import paddle
+import pytest
+
+from model.solov2 import build_solov2
+from tests.builders import ROOT, make_trainer, tiny_config
+from tools.data.loader import as_tensors, train_loader
+from tools.data.splits import open_dataset
+from tools.training import onednn
+from tools.training.gradients import add_gradients
+from tools.training.start import start_training
+
+needs_onednn = pytest.mark.skipif(bool(onednn.unusable()), reason=onednn.unusable())
+
+
+def gradients(cfg, batch):
+    """Losses and gradients of one step from the same start, by name."""
+    trainer = start_training(cfg, open_dataset(cfg, "train"), num_steps=1, resuming=True)
+    losses = add_gradients(cfg, trainer.model, trainer.scaler, as_tensors(batch))
+    return {"losses": losses.numpy(), **{name: parameter.grad.numpy() for name, parameter
+            in trainer.model.named_parameters() if parameter.grad is not None}}
+
+
+@needs_onednn
+@pytest.mark.parametrize("changed", [{}, {"accumulate_steps": 2}, {"frozen_stages": 2},
+                                     {"backbone_dcn": 2, "backbone_dcn_stages": (4,)}])
+def test_the_step_is_the_same_but_for_rounding(tiny_cfg, changed):
+    cfg = tiny_cfg.replace(**changed)
+    batch = next(iter(train_loader(open_dataset(cfg, "train"), cfg, 0, 1)))
+    expected = gradients(cfg.replace(onednn=False), batch)
+    found = gradients(cfg.replace(onednn=True), batch)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-3,
+                                   atol=1e-3 * np.abs(value).max() + 1e-7, err_msg=name)
+    assert any(not np.array_equal(found[name], value) for name, value in expected.items())
+
+
+@needs_onednn
+@pytest.mark.parametrize("stride, padding, kernel", [((1, 1), (1, 1), 3), ((2, 2), (3, 3), 7),
+                                                     ((1, 2), (0, 2), 5)])
+@pytest.mark.parametrize("learning", [(True, True), (False, True), (True, False), (False, False)])
+def test_any_shape_and_any_learner(stride, padding, kernel, learning):
+    x, weight = paddle.randn([2, 5, 17, 23]), paddle.randn([7, 5, kernel, kernel])
+    inputs = (x, weight)
+    for tensor, learns in zip(inputs, learning, strict=True):
+        tensor.stop_gradient = not learns
+    results = []
+    for convolve in (onednn.convolve, lambda x, weight, stride, padding:
+                     paddle.nn.functional.conv2d(x, weight, None, stride, padding)):
+        y = convolve(*inputs, stride, padding)
+        assert y.stop_gradient == (not any(learning))
+        learners = [tensor for tensor in inputs if not tensor.stop_gradient]
+        results.append([y, *(paddle.grad(y.square().sum(), learners) if learners else ())])
+    for found, expected in zip(*results, strict=True):
+        scale = float(expected.abs().max())
+        np.testing.assert_allclose(found.numpy(), expected.numpy(), atol=1e-5 * scale)
+
+
+@needs_onednn
+def test_outside_training_nothing_changes():
+    model = build_solov2(tiny_config())
+    x = paddle.randn([1, 3, 64, 96])
+    model.eval()
+    expected = model(x)
+    assert onednn.use_onednn(model) == "convolutions: oneDNN"
+    with paddle.no_grad():
+        for found in (model(x), model(x)):
+            for name, value in flatten(expected).items():
+                np.testing.assert_array_equal(flatten(found)[name], value, err_msg=name)
+
+
+def flatten(outputs):
+    return {f"{key} {number}": tensor.numpy() for key, value in outputs.items()
+            for number, tensor in enumerate(value if isinstance(value, (list, tuple)) else [value])}
+
+
+@needs_onednn
+def test_onednn_itself_computes_both_ways():
+    code = ("from tools import runtime; runtime.configure()\n"
+            "import paddle\nfrom tools.training.onednn import convolve\n"
+            "x, w = paddle.randn([1, 8, 16, 16]), paddle.randn([8, 8, 3, 3])\n"
+            "x.stop_gradient = w.stop_gradient = False\n"
+            "convolve(x, w, (1, 1), (1, 1)).sum().backward()\n")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
+                          check=True, env={**os.environ, "ONEDNN_VERBOSE": "1"})
+    log = done.stdout + done.stderr
+    for kind in ("forward", "backward_data", "backward_weights"):
+        assert any("convolution" in line and kind in line for line in log.splitlines()), kind
+    assert "Executor" not in log                    # Paddle's notes on its first static program
+
+
+def test_who_computes_is_said(tiny_cfg, capsys, monkeypatch):
+    make_trainer(tiny_cfg, 1)
+    assert "convolutions: " in capsys.readouterr().out
+    make_trainer(tiny_cfg.replace(onednn=False), 1)
+    assert "convolutions: Paddle's own (onednn=false)" in capsys.readouterr().out
+
+
+@needs_onednn
+@pytest.mark.parametrize("broken", [AttributeError, TypeError, RuntimeError])
+def test_a_paddle_whose_interfaces_changed_trains_as_before(monkeypatch, broken):
+    def fails(*_):
+        raise broken("moved")
+
+    onednn.unusable.cache_clear()
+    monkeypatch.setattr(onednn, "program", fails)
+    model = build_solov2(tiny_config())
+    try:
+        assert f"Paddle's own (oneDNN cannot be called: {broken.__name__})" \
+            in onednn.use_onednn(model)
+    finally:
+        onednn.unusable.cache_clear()
+    assert not any("forward" in vars(layer) for layer in model.sublayers())
