@@ -25,7 +25,7 @@ TINY = {"backbone_width": 8, "fpn_channels": 16, "head_channels": 16, "head_conv
         "train_short_sides": (64,), "train_max_side": 96, "test_short_side": 64,
         "test_max_side": 96, "batch_size": 2, "reference_batch_size": 2, "num_workers": 0,
         "warmup_steps": 2, "log_every": 2, "checkpoint_every": 2, "eval_every": 0,
-        "optimizer": "momentum", "learning_rate": 0.03, "weight_decay": 1e-4,
+        "optimizer": "momentum", "momentum": 0.9, "learning_rate": 0.03, "weight_decay": 1e-4,
         "lr_schedule": "steps", "smooth_masks": False, "sync_norms": True}
 # Any config with narrow layers.
 SLIM = {"backbone_width": 16, "fpn_channels": 16, "head_channels": 16, "kernel_channels": 8,

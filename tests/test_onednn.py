@@ -63,6 +63,14 @@ def test_any_shape_and_any_learner(stride, padding, kernel, learning):
 
 
 @needs_onednn
+def test_names_of_parameters_stay_unique():
+    before = paddle.nn.Conv2D(3, 3, 3).weight.name
+    onednn.program.__wrapped__((1, 1), (1, 1), (True, True))
+    assert paddle.in_dynamic_mode()
+    assert paddle.nn.Conv2D(3, 3, 3).weight.name != before
+
+
+@needs_onednn
 def test_outside_training_nothing_changes():
     model = build_solov2(tiny_config())
     x = paddle.randn([1, 3, 64, 96])

@@ -11,6 +11,7 @@ import paddle
 import paddle.nn as nn
 import paddle.nn.functional as F
 from paddle.base.layer_helper import LayerHelper
+from paddle.utils import unique_name
 
 from tools.vulkan import quiet_output
 
@@ -87,7 +88,7 @@ def program(stride, padding, learning):
     inputs = [paddle.zeros([1, 8, 8, 8]), paddle.zeros([8, 8, 3, 3])]
     for tensor, learns in zip(inputs, learning, strict=True):
         tensor.stop_gradient = not learns
-    with quiet_output(), OldIrGuard():
+    with unique_name.guard(), quiet_output(), OldIrGuard():     # which begins to count anew
         paddle.disable_static(paddle.CPUPlace())           # which the guard has left
         try:
             function = paddle.jit.to_static(convolution_operator, full_graph=True)

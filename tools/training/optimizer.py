@@ -76,8 +76,8 @@ def parameter_rules(cfg, model):
 def build_optimizer(cfg, model):
     """The optimizer of the trainable parameters, by `parameter_rules`.
 
-    The decay of "momentum" is coupled, that is, added to the gradient; "adamw" and "muon"
-    take `cfg.weight_decay` off every parameter whose rule has a decay at all.  The rules are written
+    The decay of "momentum" is coupled, that is, added to the gradient; "adamw" and "muon" take
+    `cfg.weight_decay` off every parameter whose rule has a decay at all.  The rules are written
     into the parameters rather than into groups, because Paddle would clip the gradients of each
     group apart.
     """
