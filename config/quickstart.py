@@ -5,7 +5,7 @@ from config.base import Base
 class Config(Base):
     """Quick start: a narrow R18 on drawn shapes at 288 pixels, from scratch on a laptop.
 
-    Training takes half an hour on two CPU cores.
+    Training takes twenty minutes on two CPU cores.
     """
 
     train_json = "data/shapes/train.json"

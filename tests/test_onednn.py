@@ -63,6 +63,45 @@ def test_any_shape_and_any_learner(stride, padding, kernel, learning):
 
 
 @needs_onednn
+def test_large_inputs_are_left_to_paddle(tiny_cfg, monkeypatch):
+    batch = next(iter(train_loader(open_dataset(tiny_cfg, "train"), tiny_cfg, 0, 1)))
+    expected = gradients(tiny_cfg.replace(onednn=False), batch)
+    monkeypatch.setattr(onednn, "LARGEST_INPUT", 0)
+    for name, value in gradients(tiny_cfg, batch).items():
+        np.testing.assert_array_equal(expected[name], value, err_msg=name)
+
+
+@needs_onednn
+def test_memory_of_many_shapes_is_given_back():
+    """4 MB of inputs of each of 40 shapes: kept for ever they would be more than 1 GB."""
+    code = ("from tools import runtime; runtime.configure()\n"
+            "import paddle\nfrom tools.training import onednn\n"
+            "onednn.KEPT_INPUTS, w = 20 << 20, paddle.randn([32, 32, 3, 3])\n"
+            "for width in range(160, 200):\n"
+            "    x = paddle.ones([1, 32, 200, width])\n"
+            "    x.stop_gradient = w.stop_gradient = False\n"
+            "    onednn.forget_shapes()\n"
+            "    onednn.convolve(x, w, (1, 1), (1, 1)).sum().backward()\n"
+            "    assert x.grad is not None\n"
+            "    start = runtime.peak_memory() if width == 164 else start if width > 164 else 0\n"
+            "    del x\n"
+            "    w.clear_grad()\n"
+            "print(runtime.peak_memory() - start)\n")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
+                          check=True)
+    assert int(done.stdout.split()[-1]) < 600e6
+
+
+@needs_onednn
+def test_a_step_after_forgetting_is_the_same(tiny_cfg, monkeypatch):
+    batch = next(iter(train_loader(open_dataset(tiny_cfg, "train"), tiny_cfg, 0, 1)))
+    expected = gradients(tiny_cfg, batch)
+    monkeypatch.setattr(onednn, "KEPT_INPUTS", 0)
+    for name, value in gradients(tiny_cfg, batch).items():
+        np.testing.assert_array_equal(expected[name], value, err_msg=name)
+
+
+@needs_onednn
 def test_names_of_parameters_stay_unique():
     before = paddle.nn.Conv2D(3, 3, 3).weight.name
     onednn.program.__wrapped__((1, 1), (1, 1), (True, True))

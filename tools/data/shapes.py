@@ -5,7 +5,7 @@
 writes train.json, val.json and the folders train and val.  Objects are drawn from back to front,
 so that later ones hide earlier ones; an annotation is the visible part.  An object is only put
 where enough of it, and of all that it covers, stays visible.  Like real things, a kind has a
-typical colour besides its shape, so that half an hour of training from nothing can tell them apart.
+typical colour besides its shape, so that minutes of training from nothing can tell them apart.
 The generator of each image is seeded with (seed, split, index): no two images share a stream.
 """
 import argparse

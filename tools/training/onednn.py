@@ -4,6 +4,9 @@ Paddle's CPU kernel unfolds its input (im2col), which takes longer than the prod
 are few.  oneDNN, which Paddle brings along, does not; but only an operator of a static program can
 ask for it.  So a convolution becomes a program of that one operator, which dygraph calls like a
 function and differentiates.  The numbers differ by rounding.
+
+For every new shape oneDNN keeps memory, about eight times the input, until it is told to forget.
+So large inputs are left to Paddle, whose kernel is nearly as fast there.
 """
 import functools
 
@@ -16,32 +19,37 @@ from paddle.utils import unique_name
 from tools.vulkan import quiet_output
 
 TOLERANCE = 1e-4                # of the largest value; rounding stays below 1e-5
+LARGEST_INPUT = 16 << 20        # bytes
+KEPT_INPUTS = 64 << 20          # bytes of inputs of different shapes, before oneDNN forgets
+
+kept = {}                       # shapes of inputs and weights, stride: bytes of the input
 
 
 def use_onednn(model, wanted=True):
     """Let oneDNN compute the convolutions of `model` in training, where it can and is wanted.
 
     Layers in eval mode and under no_grad stay as they are, and so do 1x1 convolutions, which are
-    a product in Paddle too, and grouped ones.  Returns a text on who computes.
+    a product in Paddle too, grouped ones and large inputs.  Returns a text on who computes.
     """
     if reason := unusable() if wanted else "onednn=false":
         return f"convolutions: Paddle's own ({reason})"
     for layer in model.sublayers():
         if isinstance(layer, nn.Conv2D) and layer._groups == 1 and max(layer._kernel_size) > 1:
             layer.forward = functools.partial(convolve_layer, layer, layer.forward)
+    model.register_forward_pre_hook(forget_shapes)         # when no backward pass is under way
     return "convolutions: oneDNN"
 
 
 @functools.cache
 def unusable():
     """Why this process cannot use oneDNN; "" where it computes what Paddle does."""
-    if int(paddle.__version__.partition(".")[0]) in (1, 2):
-        return "oneDNN's gradient needs Paddle 3"          # 2.6.2 aborts in conv2d_grad
+    if [int(number) for number in paddle.__version__.split(".")[:2]] < [3, 3]:
+        return "oneDNN needs Paddle 3.3"                   # 2.6.2 aborts in its gradient
     if not paddle.base.core.is_compiled_with_mkldnn():
         return "Paddle was built without oneDNN"
     try:
         return "" if agrees() else "oneDNN computes other numbers here"
-    except (AttributeError, ImportError, NotImplementedError, RuntimeError, TypeError,
+    except (AttributeError, ImportError, NotImplementedError, OSError, RuntimeError, TypeError,
             ValueError) as error:                          # the interfaces are not public ones
         return f"oneDNN cannot be called: {type(error).__name__}"
 
@@ -60,10 +68,21 @@ def agrees():
 
 def convolve_layer(layer, original, x):
     """`layer(x)` of a Conv2D; `original` is its own forward."""
-    if not (layer.training and paddle.is_grad_enabled()):
+    if not (layer.training and paddle.is_grad_enabled()) or nbytes(x) > LARGEST_INPUT:
         return original(x)
     y = convolve(x, layer.weight, pair(layer._stride), pair(layer._padding))
     return y if layer.bias is None else y + layer.bias.reshape([1, -1, 1, 1]).expand_as(y)
+
+
+def forget_shapes(*_):
+    """Let oneDNN give back what it keeps, where that has become too much."""
+    if sum(kept.values()) > KEPT_INPUTS:
+        paddle.base.core.clear_executor_cache()
+        kept.clear()
+
+
+def nbytes(tensor):
+    return 4 * tensor.size
 
 
 def pair(value):
@@ -73,6 +92,7 @@ def pair(value):
 def convolve(x, weight, stride, padding):
     """Convolution of x [N, C, H, W] with weight [D, C, k, k], float32, by oneDNN."""
     learning = not x.stop_gradient, not weight.stop_gradient
+    kept[(*x.shape, *weight.shape, *stride)] = nbytes(x)
     return program(stride, padding, learning)([x, weight])
 
 
