@@ -155,8 +155,16 @@ def barrier():
     if get_world_size() > 1:
         store, name = create_or_get_global_tcp_store(), f"barrier {next(BARRIERS)}"
         store.add(name, 1)
-        while store.add(name, 0) < get_world_size():
-            time.sleep(0.05)
+        wait_for_all(store, name)
+        store.add(f"{name} left", 1)
+        if is_main():                                    # it holds the store that all look into
+            wait_for_all(store, f"{name} left")
+
+
+def wait_for_all(store, name):
+    """Return when every process has added 1 to the counter `name`."""
+    while store.add(name, 0) < get_world_size():
+        time.sleep(0.05)
 
 
 def all_gather(value):
