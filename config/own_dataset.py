@@ -24,10 +24,10 @@ class Config(QuickStart):
 
     batch_size = 4
     reference_batch_size = 4
-    learning_rate = 0.001
+    learning_rate = 0.003
     sync_norms = True
     ema_decay = 0.995
-    warmup_steps = 50
+    warmup_steps = 20
     max_steps = 800
     eval_every = 200
     checkpoint_every = 100
