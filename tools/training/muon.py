@@ -52,10 +52,11 @@ def orthogonalize(matrix):
     x = matrix.t() if is_tall else matrix
     x = x / (x.norm() + 1e-7)
     a, b, c = COEFFICIENTS
-    square, product, one = x @ x.t(), None, paddle.eye(len(x))
+    one = product = paddle.eye(len(x))
+    square = x @ x.t()
     for _ in range(ITERATIONS):
         factor = a * one + b * square + c * square @ square
-        product = factor if product is None else factor @ product
+        product = factor @ product
         square = factor @ square @ factor
     x = product @ x
     return x.t() if is_tall else x
