@@ -35,7 +35,7 @@ from tools.training.run_state import (
 from tools.training.start import resume_training
 from tools.weights.weights_file import read_weights
 
-KILLS, KILLS_IN_A_SAVE = 12, 6     # python -m tests.faults: as many as one likes
+KILLS, KILLS_IN_A_SAVE = 6, 3      # python -m tests.faults: as many as one likes
 
 
 # -- broken checkpoints ----------------------------------------------------------------------------
