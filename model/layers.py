@@ -17,8 +17,12 @@ class BiasConv(nn.Conv2D):
     """
 
     def forward(self, x):
-        y = F.conv2d(x, self.weight, None, self._stride, self._padding)
-        return y + self.bias.reshape([1, -1, 1, 1]).expand_as(y)
+        return add_bias(F.conv2d(x, self.weight, None, self._stride, self._padding), self.bias)
+
+
+def add_bias(x, bias):
+    """x [N, C, H, W] + bias [C]."""
+    return x + bias.reshape([1, -1, 1, 1]).expand_as(x)
 
 
 class DeformConv(nn.Layer):

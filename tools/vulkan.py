@@ -2,14 +2,12 @@
 
 ncnn's wheel has its own Vulkan layers and looks for the system's loader at the first question.
 """
-import contextlib
 import functools
-import os
 import re
-import sys
 from typing import NamedTuple
 
 from tools.errors import UserError
+from tools.quiet import quiet_output
 
 SOFTWARE = 3                                   # ncnn's number for a driver that runs on the CPU
 
@@ -56,21 +54,3 @@ def find_device(text):
     raise UserError(f"device '{text}' is not there: ncnn sees {there or 'no Vulkan device'}; "
                     "it needs ncnn, a Vulkan driver and its loader (libvulkan), or use "
                     "--device cpu")
-
-
-@contextlib.contextmanager
-def quiet_output():
-    """Keep what native code writes to standard output and error away from the terminal."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = [os.dup(1), os.dup(2)]
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 1)
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        for number, copy in enumerate(saved, start=1):
-            os.dup2(copy, number)
-            os.close(copy)
-        os.close(nowhere)

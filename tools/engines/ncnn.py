@@ -11,8 +11,9 @@ from model.arrays import to_host
 from model.layers import append_coordinates
 from tools.engines.ncnn_graph import COORDINATES, write_network
 from tools.engines.network import OUTPUTS, has_deform_conv, named
+from tools.quiet import quiet_output
 from tools.runtime import processor
-from tools.vulkan import find_device, quiet_output
+from tools.vulkan import find_device
 
 FILE = "network.param"                         # and network.bin
 

@@ -16,7 +16,8 @@ import paddle.nn.functional as F
 from paddle.base.layer_helper import LayerHelper
 from paddle.utils import unique_name
 
-from tools.vulkan import quiet_output
+from model.layers import add_bias
+from tools.quiet import quiet_output
 
 TOLERANCE = 1e-4                # of the largest value; rounding stays below 1e-5
 LARGEST_INPUT = 16 << 20        # bytes
@@ -71,7 +72,7 @@ def convolve_layer(layer, original, x):
     if not (layer.training and paddle.is_grad_enabled()) or nbytes(x) > LARGEST_INPUT:
         return original(x)
     y = convolve(x, layer.weight, pair(layer._stride), pair(layer._padding))
-    return y if layer.bias is None else y + layer.bias.reshape([1, -1, 1, 1]).expand_as(y)
+    return y if layer.bias is None else add_bias(y, layer.bias)
 
 
 def forget_shapes(*_):
