@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import io
 import itertools
+import math
 import os
 import signal
 import sys
@@ -109,11 +110,10 @@ def leave_together(code):
     """
     if code == 0:
         with contextlib.suppress(RuntimeError):          # of the store: another process is gone
-            store, deadline = create_or_get_global_tcp_store(), time.monotonic() + GRACE
+            store = create_or_get_global_tcp_store()
             store.add("left", 1)
-            while is_main() and store.add("left", 0) < get_world_size() \
-                    and time.monotonic() < deadline:
-                time.sleep(0.05)
+            if is_main():
+                wait_for_all(store, "left", GRACE)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
@@ -161,9 +161,10 @@ def barrier():
             wait_for_all(store, f"{name} left")
 
 
-def wait_for_all(store, name):
-    """Return when every process has added 1 to the counter `name`."""
-    while store.add(name, 0) < get_world_size():
+def wait_for_all(store, name, seconds=math.inf):
+    """Return when every process has added 1 to the counter `name`, or after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while store.add(name, 0) < get_world_size() and time.monotonic() < deadline:
         time.sleep(0.05)
 
 
