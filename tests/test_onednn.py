@@ -142,7 +142,7 @@ def test_onednn_itself_computes_both_ways():
     assert "Executor" not in log                    # Paddle's notes on its first static program
 
 
-def test_who_computes_is_said(tiny_cfg, capsys, monkeypatch):
+def test_who_computes_is_said(tiny_cfg, capsys):
     make_trainer(tiny_cfg, 1)
     assert "convolutions: " in capsys.readouterr().out
     make_trainer(tiny_cfg.replace(onednn=False), 1)

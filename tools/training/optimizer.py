@@ -106,10 +106,9 @@ def matrix_names(model):
 
     The offsets of deformable convolutions, which start at 0 and should stay small, are left out.
     """
-    convolutions = {name: layer for name, layer in model.named_sublayers()
-                    if isinstance(layer, (nn.Conv2D, DeformConv))}
-    return {layer.weight.name for name, layer in convolutions.items()
-            if number_of_groups(layer) == 1 and not name.endswith(".offset")}
+    return {layer.weight.name for name, layer in model.named_sublayers()
+            if isinstance(layer, (nn.Conv2D, DeformConv)) and not name.endswith(".offset")
+            and number_of_groups(layer) == 1}
 
 
 def number_of_groups(layer):
