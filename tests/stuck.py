@@ -1,11 +1,13 @@
-"""Scripts that test_interrupt.py runs: stuck where no signal is heard, or left by a launcher."""
+"""Scripts that test_stopping.py runs: stuck where no signal is heard, or left by a launcher."""
 import ctypes
+import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 
-from tools.cli import run
+from tools.cli import TERMINATED, run
 from tools.finishing import Finishing
 from tools.stopping import PARENT, exit_at_once
 
@@ -36,6 +38,26 @@ def in_order(argv):
         print("worked", flush=True)
         with signals.abandonable():
             time.sleep(60)
+
+
+def twice(argv):
+    """Work that has ended in order when the launcher signals once more."""
+    with Finishing() as signals:
+        print("ready", flush=True)
+        while not signals.signalled:
+            time.sleep(0.1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    print("saved", flush=True)
+    return TERMINATED
+
+
+def in_library(argv):
+    """A library that makes an error of its own of whatever goes wrong."""
+    try:
+        print("ready", flush=True)
+        time.sleep(60)
+    except BaseException as error:
+        raise ValueError(f"cannot compile: {error}") from error
 
 
 def stuck_in_order(argv):

@@ -37,6 +37,8 @@ def signalled(what, number):
     ("in_c", signal.SIGINT, 130, ""), ("in_c", signal.SIGTERM, 143, ""),
     ("in_python", signal.SIGINT, 130, "tidied up\n"),
     ("in_python", signal.SIGTERM, 143, "tidied up\n"),
+    ("in_library", signal.SIGINT, 130, ""), ("in_library", signal.SIGTERM, 143, ""),
+    ("twice", signal.SIGTERM, 143, "saved\n"),
     ("early", signal.SIGINT, 130, ""), ("early", signal.SIGTERM, 143, ""),
     ("in_order", signal.SIGINT, 130, ""), ("in_order", signal.SIGTERM, 143, "worked\n"),
     ("stuck_in_order", signal.SIGINT, 130, ""), ("stuck_in_order", signal.SIGTERM, 143, "")])

@@ -47,7 +47,8 @@ class Finishing:
             return
         signal.set_wakeup_fd(self.listener)
         self.writer.close()
-        signal.signal(signal.SIGTERM, self.previous)
+        if not (self.signalled and is_own_script()):   # it ends now; launchers signal repeatedly
+            signal.signal(signal.SIGTERM, self.previous)
 
     def note(self, number, frame):
         self.signalled = True

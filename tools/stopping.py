@@ -81,6 +81,10 @@ def interruptible():
     threading.Thread(target=watch, args=(ours,), daemon=True).start()
     try:
         yield
+    except Exception as error:
+        if stop := stop_behind(error):
+            raise stop from None
+        raise
     finally:
         if os.getpid() == owner:
             signal.set_wakeup_fd(previous)
@@ -93,6 +97,13 @@ def raise_stopped(number, frame):
     if is_importing(frame):        # libraries in C make other errors of it there, or crash
         leave(number)
     raise Stopped(number)
+
+
+def stop_behind(error):
+    """The Stopped of which a library has made another error; None where there is none."""
+    while error and not isinstance(error, Stopped):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def is_importing(frame):
