@@ -128,7 +128,7 @@ def look(dataset, index, plan, divisor):
     table[:, 2:4] = resized[:, 2:] - resized[:, :2]
     table[:, 4:7] = np.stack([center_y, center_x, areas], 1)
     table[:, 7:9] = [-(-side // divisor) * divisor for side in resize.shape]
-    noticed = object_problems(info["file_name"], annotations, visible, areas > 0)
+    noticed = object_problems(info["file_name"], annotations, rles, visible, areas > 0)
     noticed += [(reason, info["file_name"]) for reason, found in (
         (MAYBE_TURNED, maybe_turned(data, shape)), (DARK, dark),
         (LARGE, len(boxes) * size[0] * size[1] > LARGE_BYTES)) if found]
@@ -141,16 +141,15 @@ def maybe_turned(data, shape):
     return orientation in (2, 3, 4) or orientation > 4 and shape[0] == shape[1]
 
 
-def object_problems(file_name, annotations, visible, learnable):
+def object_problems(file_name, annotations, rles, visible, learnable):
     """[(reason, name)] of what has no pixel, before or after the resize, or occurs twice."""
     noticed, seen = [], set()
-    for (number, class_index, segmentation), covers, stays in zip(annotations, visible, learnable,
-                                                                  strict=True):
+    for (number, class_index, _), rle, covers, stays in zip(annotations, rles, visible.tolist(),
+                                                            learnable.tolist(), strict=True):
         name = f"annotation {number} of {file_name}"
-        key = class_index, str(segmentation)
         if not stays:
             noticed.append((VANISHED if covers else INVISIBLE, name))
-        if key in seen:
+        if covers and (class_index, rle["counts"]) in seen:
             noticed.append((SAME_OBJECT, name))
-        seen.add(key)
+        seen.add((class_index, rle["counts"]))
     return noticed

@@ -26,7 +26,7 @@ def choose_classes(categories, used, path, problems, classes_file="", class_name
     ids = {name.strip(): number for number, name in categories}
     wanted = names_of_file(classes_file, ids, path, class_names) if classes_file else None
     if class_names is not None:
-        in_use = [categories[row][1] for row in sorted(used) if row >= 0]
+        in_use = [categories[row][1] for row in used.tolist()]
         return expected_classes(ids, class_names, in_use if wanted is None else [], path, problems)
     if wanted is not None:
         return tuple(ids[name] for name in wanted), wanted

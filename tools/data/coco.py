@@ -21,6 +21,7 @@ from tools.data.selection import (
     NOTHING_USABLE,
     USED,
     class_indices,
+    distinct,
     judge,
     name_problems,
     problem_sentences,
@@ -66,8 +67,9 @@ class CocoDataset:
         if training and not head["has_annotations"]:
             raise UserError(f"annotation file '{self.path}' is not COCO: it has no list "
                             "'annotations'")
+        categories = self._columns["category"]         # negative where the json lists none
         self.category_ids, self.class_names = choose_classes(
-            head["categories"], np.unique(self._columns["category"]), self.path, self.problems,
+            head["categories"], distinct(categories[categories >= 0]), self.path, self.problems,
             classes_file, class_names, drop_unused)
         self.num_classes = len(self.category_ids)
         self._class_of = class_indices(head, self._columns, self.category_ids, self.path,
@@ -221,11 +223,11 @@ class CocoDataset:
         self.num_crowds = int(np.sum(columns["crowd"] & own))
         rows = np.flatnonzero(own & np.isin(problem, USED))
         self.num_objects = int(np.sum(~columns["crowd"][rows]))
-        return rows, np.unique(columns["image"][own])
+        return rows, distinct(columns["image"][own])
 
     def _training_images(self, listed, rows, annotated, names, empty_images):
         """The rows of the images that train; UserError if there are none."""
-        with_objects = np.unique(self._columns["image"][rows[~self._columns["crowd"][rows]]])
+        with_objects = distinct(self._columns["image"][rows[~self._columns["crowd"][rows]]])
         used, unusable = training_images(listed, with_objects, annotated, empty_images)
         if len(unusable):
             self.problems[NOTHING_USABLE] = [names[row] for row in unusable.tolist()]
@@ -237,20 +239,20 @@ class CocoDataset:
 
     def _with_files(self, images, names, files):
         """Missing images are found now, not hours into a run; UserError if they are too many."""
-        places = {row: files[row] for row in images.tolist()}
-        missing = [row for row, place in places.items() if place is None]
+        others = [row for row in images.tolist() if files[row] is not names[row]]
+        missing = [row for row in others if files[row] is None]
         if len(missing) > self.max_broken_images * len(images):
             first = shown(str(self.image_dir / names[missing[0]]), 300)
             raise UserError(f"{len(missing)} of {len(images)} images of '{self.path}' are missing, "
                             f"the first is '{first}'; the share {self.max_broken_images:g} may be "
                             "(setting max_broken_images)")
-        self._other_names = {row: place for row, place in places.items()
-                             if place not in (None, names[row])}
+        self._other_names = {row: files[row] for row in others
+                             if files[row] not in (None, names[row])}
         if self._other_names:
             self.problems[OTHER_NAME] = [names[row] for row in self._other_names]
         if missing:
             self.problems[MISSING] = [names[row] for row in missing]
-        return np.setdiff1d(images, missing).astype(np.int64)
+        return np.setdiff1d(images, missing, assume_unique=True).astype(np.int64)
 
     def _keep(self, images, rows):
         """Arrays alone, because forked readers would copy every Python object that they touch."""
