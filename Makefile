@@ -10,14 +10,21 @@ demo: $(VENV)/installed
 	$(RUN) demo.py
 	$(RUN) demo.py --config=own_dataset --weights weights/fruits.pdparams images/fruits
 
-# Engines leave threads and drivers behind, and limits of memory want a fresh process: these files
-# run alone, the others in four processes.
-ALONE := $(patsubst %,tests/test_%.py,engine_cache engine_choice engines export hostile_files)
-PARTS := [a-d] [e-h] [i-p] [q-z]
+# Two parts at a time, each in a process of its own, whose output comes when it has ended.  Engines
+# leave threads and drivers behind, and limits of memory want a fresh process: these files run alone.
+JOBS ?= 2
+ALONE := durability engines engine_cache export engine_choice hostile_files
+LETTERS := d [ab] c [e-h] i [j-p] [q-z]
+SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 test: $(VENV)/installed-test
-	$(foreach file,$(ALONE),$(RUN) -m pytest $(file) &&) true
-	$(foreach part,$(PARTS),$(RUN) -m pytest $(filter-out $(ALONE),$(wildcard tests/test_$(part)*.py)) &&) true
+	$(MAKE) --no-print-directory $(SYNC) -j$(JOBS) $(ALONE:%=test-of-%) $(LETTERS:%=tests-from-%)
+
+test-of-%:
+	$(RUN) -m pytest tests/test_$*.py
+
+tests-from-%:
+	$(RUN) -m pytest $(filter-out $(ALONE:%=tests/test_%.py),$(wildcard tests/test_$**.py))
 
 test-fast: $(VENV)/installed-test
 	$(RUN) -m pytest -m "not slow"

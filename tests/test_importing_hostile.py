@@ -156,7 +156,7 @@ def png_bytes(size):
 
 
 @pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", png_bytes((2**31 - 1, 2**31 - 1)),
-                                  png_bytes((10, 10)), os.urandom(50)])
+                                  png_bytes((10, 10)), bytes(range(90, 140))])
 def test_damaged_pictures(data):
     with pytest.raises(ValueError, match="picture|pixels"):
         png_mask(data)

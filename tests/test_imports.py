@@ -86,7 +86,7 @@ def test_files_are_seen():
     assert {"data", "inference", "training"} <= {user for user, _ in room_imports()}
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("name", sorted(SCRIPTS))
 def test_scripts_configure_before_paddle_loads(name):
     lines = [line for line in (ROOT / f"{name}.py").read_text(encoding="utf-8").splitlines()
              if line.startswith(("from ", "import ", "configure()"))]

@@ -3,7 +3,8 @@
     python -m tools.benchmark data --images 118287
 
 Every row runs in a process of its own; CPU seconds and memory are those above the start of its
-work, without the imports.  The evaluation has 100 results in each of 5000 images at most.
+work, without the imports.  The evaluation has 100 results in each of 5000 images at most, test_dev
+as many in each of 20,288, as in test-dev2017.
 """
 import argparse
 import json
@@ -17,7 +18,7 @@ from tools.benchmark.synthetic_coco import write_coco
 from tools.cli import positive_int
 
 COCO_IMAGES = 118_287
-EVALUATED = 5000
+EVALUATED, TESTED = 5000, 20_288
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -39,10 +40,11 @@ def row(name, path, images):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure(folder, num_images, compare=True, evaluated=EVALUATED):
+def measure(folder, num_images, compare=True, evaluated=EVALUATED, tested=TESTED):
     """{row: {"cpu", "peak", "resident", "own", "private"}} in s and MB, of a json in `folder`.
 
-    compare: with pycocotools; evaluated: images of the evaluation at most, 0 for none.
+    compare: with pycocotools; evaluated, tested: images of the evaluation and of test_dev at most,
+    0 for none.
     """
     path, images = Path(folder) / f"synthetic_{num_images}.json", Path(folder) / "images"
     images.mkdir(parents=True, exist_ok=True)
@@ -52,11 +54,13 @@ def measure(folder, num_images, compare=True, evaluated=EVALUATED):
     found["open"] = row("open", path, images)
     found["open again"] = row("open", path, images)
     found["readers"] = row("readers", path, images)
-    small = Path(folder) / f"synthetic_{min(num_images, evaluated)}.json"
-    if evaluated and small != path:
-        write_coco(small, evaluated)
-    for name in ("evaluation", "matching") if evaluated else ():
-        found[name] = row(name, small, images)
+    for name, most in (("evaluation", evaluated), ("matching", evaluated), ("check", evaluated),
+                       ("test_dev", tested)):
+        if most:
+            smaller = Path(folder) / f"synthetic_{min(num_images, most)}.json"
+            if not smaller.exists():
+                write_coco(smaller, most)
+            found[name] = row(name, smaller, images)
     found["size"] = {"json": os.path.getsize(path) / 1e6}
     return found
 
@@ -67,7 +71,9 @@ def table(found):
     names = {"pycocotools": "pycocotools `COCO()`", "open": "open, first time",
              "open again": "open, from the packed file",
              "evaluation": f"evaluation, {EVALUATED} images at most x 100",
-             "matching": "matching of the report, x 10"}
+             "matching": "matching of the report, x 10",
+             "check": f"check_dataset, {EVALUATED} images at most",
+             "test_dev": f"test_dev, {TESTED} images at most x 100"}
     for name, text in names.items():
         if name in found:
             values = found[name]

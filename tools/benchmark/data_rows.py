@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import sys
+import tempfile
 import time
 
 MEGABYTE = 1 << 20
@@ -107,8 +108,39 @@ def matching(path, folder):
     return measured(lambda: match_results(dataset, results))[1]
 
 
+def check(path, folder):
+    """check_dataset's look at every image and object."""
+    from config import get_config
+    from tools.benchmark.synthetic_coco import write_photographs
+    from tools.check_dataset.survey import survey
+    from tools.data.coco import CocoDataset
+    with tempfile.TemporaryDirectory(dir=folder) as photographs:
+        write_photographs(photographs, path)
+        dataset = CocoDataset(path, photographs)
+        return measured(lambda: survey(dataset, get_config("0")))[1]
+
+
+def test_dev(path, folder):
+    """100 results in each image on their way to the files of the COCO server."""
+    from tools.benchmark.synthetic_coco import synthetic_instances
+    from tools.data.coco import CocoDataset
+    from tools.evaluation.result_store import ResultStore
+    from tools.evaluation.server_files import write_test_results
+    dataset, found = CocoDataset(path, folder, training=False), synthetic_instances(100)
+
+    def predicted(output):
+        store = ResultStore(output, {})
+        keep = store.sink(dataset)
+        for index in range(len(dataset)):
+            keep(index, None, found[index % len(found)])
+        write_test_results(output, store.results, "test.json")
+        store.remove()
+    with tempfile.TemporaryDirectory(dir=folder) as output:
+        return measured(lambda: predicted(output))[1]
+
+
 ROWS = {"pycocotools": pycocotools, "open": open_dataset, "readers": readers,
-        "evaluation": evaluation, "matching": matching}
+        "evaluation": evaluation, "matching": matching, "check": check, "test_dev": test_dev}
 
 
 if __name__ == "__main__":

@@ -4,10 +4,15 @@ Per image 7.3 annotations, of each hundred one crowd; polygons of 8 to 70 number
 some of two parts.  About 3.7 KB of json per image, as in instances_train2017.json.
 """
 import json
+import os
 from pathlib import Path
 
+import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
+
+from model.instances import Instances
+from tools.data.masks import masks_to_boxes, segmentation_to_mask
 
 PER_IMAGE = 7.28                   # annotations, on average
 CROWDS = 0.01
@@ -78,6 +83,34 @@ def polygon(rng):
     x = np.clip(rng.uniform(40, WIDTH - 40) + radius * np.cos(angles), 0, WIDTH)
     y = np.clip(rng.uniform(40, HEIGHT - 40) + radius * np.sin(angles), 0, HEIGHT)
     return np.round(np.stack([x, y], 1), 2).ravel().tolist()
+
+
+def write_photographs(folder, path):
+    """A file of 150 KB, as COCO's are on average, for each image that the json at `path` lists."""
+    from tools.benchmark.synthetic import photograph
+    jpeg = cv2.imencode(".jpg", photograph((HEIGHT, WIDTH)), [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+    first = None
+    for entry in json.loads(Path(path).read_bytes())["images"]:
+        place = Path(folder, entry["file_name"])
+        if first is None:
+            first = place
+            first.write_bytes(jpeg)
+        else:
+            os.link(first, place)
+
+
+def synthetic_instances(per_image, count=20, seed=0):
+    """`count` Instances of `per_image` masks each, random scores."""
+    rng, found = np.random.default_rng(seed), []
+    for _ in range(count):
+        crops = []
+        for _ in range(per_image):
+            mask = segmentation_to_mask([polygon(rng)], (HEIGHT, WIDTH))
+            x1, y1, x2, y2 = masks_to_boxes(mask[None])[0].astype(int)
+            crops.append((y1, x1, mask[y1:y2, x1:x2]))
+        found.append(Instances(-np.sort(-rng.random(per_image)),
+                               rng.integers(CLASSES, size=per_image), crops, (HEIGHT, WIDTH)))
+    return found
 
 
 def synthetic_results(dataset, per_image, seed=0):
