@@ -29,7 +29,7 @@ def test_vulkan_agrees_with_dygraph(name, precision, tmp_path):
     engine = Ncnn(tmp_path, 2, precision, f"vulkan:{vulkan_devices()[0].index}")
     images = np.random.default_rng(1).normal(size=(1, 3, 32, 64)).astype(np.float32)
     found, expected = engine(images), Dygraph(model)(images)
-    assert engine.net.opt.use_vulkan_compute
+    assert engine.network.opt.use_vulkan_compute
     if precision == "float32":
         assert deviation(found, expected) < 1e-4
     # Scores of random weights lie close to their bias of -4.6, where float16 has steps of 0.004.

@@ -13,7 +13,12 @@ import numpy as np
 RUNS = 10
 
 
-def open_network(folder, device=None, half=False):
+def open_nets(folder, device=None, half=False):
+    """The network up to the head, and the head, which all levels share."""
+    return [open_net(f"{folder}/{name}", device, half) for name in ("network", "head")]
+
+
+def open_net(path, device, half):
     net = ncnn.Net()
     for option in ("fp16_packed", "fp16_storage", "fp16_arithmetic"):
         setattr(net.opt, f"use_{option}", half)
@@ -21,8 +26,8 @@ def open_network(folder, device=None, half=False):
     if device is not None:
         net.opt.use_vulkan_compute = True
         net.set_vulkan_device(device)
-    if net.load_param(f"{folder}/network.param") or net.load_model(f"{folder}/network.bin"):
-        sys.exit(f"error: ncnn cannot read '{folder}/network.param' and .bin")
+    if net.load_param(f"{path}.param") or net.load_model(f"{path}.bin"):
+        sys.exit(f"error: ncnn cannot read '{path}.param' and .bin")
     return net
 
 
@@ -32,25 +37,35 @@ def coordinates(height, width):
     return np.stack(np.broadcast_arrays(xs, ys[:, None]))
 
 
-def run(net, image):
+def run(nets, image):
     """[array] of the outputs for float32 [3, H, W]."""
-    extractor = net.create_extractor()
-    for name in net.input_names():
-        value = image
+    network, head = nets
+    inputs = {"images": image}
+    for name in network.input_names():
         if name.startswith("coordinates/"):
-            value = coordinates(*(side // int(name[12:]) for side in image.shape[1:]))
+            inputs[name] = coordinates(*(side // int(name[12:]) for side in image.shape[1:]))
+    outputs = run_net(network, inputs)
+    levels = [outputs.pop(name) for name in list(outputs) if name.startswith("level_")]
+    found = [value for level in levels for value in run_net(head, {"level": level}).values()]
+    return [*found, *outputs.values()]
+
+
+def run_net(net, inputs):
+    """{output: array}."""
+    extractor = net.create_extractor()
+    for name, value in inputs.items():
         mat = ncnn.Mat(*value.shape[::-1])
         np.asarray(mat)[:] = value
         extractor.input(name, mat)
-    return [np.array(extractor.extract(name)[1]) for name in net.output_names()]
+    return {name: np.array(extractor.extract(name)[1]) for name in net.output_names()}
 
 
-def measure(name, net, image, expected=None):
+def measure(name, nets, image, expected=None):
     """Print the time of a network and its distance from `expected`; returns its outputs."""
-    outputs, times = run(net, image), []
+    outputs, times = run(nets, image), []
     for _ in range(RUNS):
         started = time.perf_counter()
-        run(net, image)
+        run(nets, image)
         times.append(time.perf_counter() - started)
     apart = ""
     if expected:
@@ -66,13 +81,13 @@ def main():
         sys.exit(__doc__)
     folder, device, height, width = [*sys.argv[1:], *("0", "800", "1344")[len(sys.argv) - 2:]]
     image = np.random.default_rng(0).normal(size=(3, int(height), int(width))).astype(np.float32)
-    expected = measure("processor, float32", open_network(folder), image)
+    expected = measure("processor, float32", open_nets(folder), image)
     if int(device) >= ncnn.get_gpu_count():
         sys.exit(f"error: there is no Vulkan device {device}: ncnn sees {ncnn.get_gpu_count()}")
     name = ncnn.get_gpu_info(int(device)).device_name()
     for half in (False, True):
         precision = "half" if half else "float32"
-        measure(f"{name}, {precision}", open_network(folder, int(device), half), image, expected)
+        measure(f"{name}, {precision}", open_nets(folder, int(device), half), image, expected)
 
 
 if __name__ == "__main__":

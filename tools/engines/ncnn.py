@@ -9,13 +9,20 @@ import paddle
 
 from model.arrays import to_host
 from model.layers import append_coordinates
-from tools.engines.ncnn_graph import COORDINATES, write_network
-from tools.engines.network import OUTPUTS, has_deform_conv, named
+from tools.engines.ncnn_graph import (
+    COORDINATES,
+    HEAD,
+    HEAD_OUTPUTS,
+    LEVEL,
+    LEVELS,
+    MASK_FEATURES,
+    NETWORK,
+    write_network,
+)
+from tools.engines.network import has_deform_conv, named
 from tools.quiet import quiet_output
 from tools.runtime import processor
 from tools.vulkan import find_device
-
-FILE = "network.param"                         # and network.bin
 
 
 class Ncnn:
@@ -32,26 +39,34 @@ class Ncnn:
 
         self.precision = precision
         self.version, self.mat = ncnn.__version__, ncnn.Mat
-        with quiet_output():                           # of Vulkan's loader
-            self.net = ncnn.Net()
-            self.net.opt.num_threads = threads
-            self.set_precision("float16" if device != "cpu" else self.half(), precision == "half")
-            if device != "cpu":
-                self.net.opt.use_vulkan_compute = True
-                self.net.set_vulkan_device(find_device(device).index)
-        layers, numbers = Path(folder, FILE), Path(folder, FILE).with_suffix(".bin")
-        if self.net.load_param(str(layers)) or self.net.load_model(str(numbers)):
-            raise RuntimeError(f"it cannot read '{layers}' and '{numbers}'")
+        self.network, self.head = (self.open(Path(folder, name), threads, device)
+                                   for name in (NETWORK, HEAD))
         self.strides = [(name, int(name.removeprefix(COORDINATES)))
-                        for name in self.net.input_names() if name.startswith(COORDINATES)]
+                        for name in self.network.input_names() if name.startswith(COORDINATES)]
 
-    def set_precision(self, name, on):
-        """Let the net compute in "bf16" or "float16", or in float32 if not `on`."""
+    def open(self, path, threads, device):
+        """The net of a .param file and its .bin."""
+        import ncnn
+
+        with quiet_output():                           # of Vulkan's loader
+            net = ncnn.Net()
+            net.opt.num_threads = threads
+            self.set_precision(net, "float16" if device != "cpu" else self.half())
+            if device != "cpu":
+                net.opt.use_vulkan_compute = True
+                net.set_vulkan_device(find_device(device).index)
+        numbers = path.with_suffix(".bin")
+        if net.load_param(str(path)) or net.load_model(str(numbers)):
+            raise RuntimeError(f"it cannot read '{path}' and '{numbers}'")
+        return net
+
+    def set_precision(self, net, name):
+        """Let a net compute in "bf16" or "float16" for half precision, else in float32."""
         half = {"bf16": ("bf16_storage",),
                 "float16": ("fp16_packed", "fp16_storage", "fp16_arithmetic")}
         for kind, options in half.items():
             for option in options:
-                setattr(self.net.opt, f"use_{option}", on and kind == name)
+                setattr(net.opt, f"use_{option}", self.precision == "half" and kind == name)
 
     def __call__(self, images):
         runs = [self.run(image) for image in to_host(images)]
@@ -62,21 +77,29 @@ class Ncnn:
         inputs = {"images": image}
         for name, stride in self.strides:
             inputs[name] = coordinates(*(side // stride for side in image.shape[1:]))
-        extractor, values = self.net.create_extractor(), []
+        *levels, mask_features = self.outputs(self.network, inputs, (*LEVELS, MASK_FEATURES))
+        outputs = [self.outputs(self.head, {LEVEL: level}, HEAD_OUTPUTS) for level in levels]
+        category_logits, kernels = zip(*outputs, strict=True)
+        return [*category_logits, *kernels, mask_features]
+
+    def outputs(self, net, inputs, names):
+        """The arrays that a net gives."""
+        extractor, values = net.create_extractor(), []
         for name, value in inputs.items():
             mat = self.mat(*value.shape[::-1])           # not of the array: it aligns its channels
             np.asarray(mat)[:] = value
             extractor.input(name, mat)
-        for name in OUTPUTS:
+        for name in names:
             failed, value = extractor.extract(name)
             if failed:
-                raise RuntimeError(f"no '{name}' for an image of {image.shape[1:]}")
+                raise RuntimeError(f"no '{name}' for inputs of "
+                                   f"{[value.shape for value in inputs.values()]}")
             values.append(np.asarray(value))
         return values
 
     @staticmethod
     def write(model, folder):
-        write_network(Path(folder, FILE), model)
+        write_network(folder, model)
 
     @staticmethod
     def cannot_run(cfg, version):

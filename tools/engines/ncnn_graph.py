@@ -1,7 +1,9 @@
-"""The network as the two files of ncnn: a .param text with a line per layer, and their numbers.
+"""The network as files of ncnn: a .param text with a line per layer, and a .bin of their numbers.
 
 Built by the calls that build an ONNX graph (onnx_graph.py).  ncnn's own converters fix the
 image size; here a layer knows no size, and the coordinates that CoordConv appends are inputs.
+The convolutions of the head, which all levels share, are a net of their own: in one net ncnn would
+keep their weights, and what it makes of them, once per level.
 """
 import math
 from collections import Counter
@@ -12,6 +14,11 @@ import numpy as np
 
 from tools.engines.network import OUTPUTS, NetworkWriter
 
+NETWORK, HEAD = "network.param", "head.param"
+LEVEL = "level"                               # [in + 2, S, S], what the head takes of a level
+LEVELS = tuple(f"{LEVEL}_{number}" for number in range(5))
+HEAD_OUTPUTS = "category_logits", "kernels"   # of one level
+MASK_FEATURES = OUTPUTS[-1]
 MAGIC = 7767517
 COORDINATES = "coordinates/"                  # and a stride: the name of an input
 CONVOLUTIONS = ("Convolution", "ConvolutionDepthWise", "DeformableConv2D")
@@ -22,11 +29,18 @@ NEAREST, BILINEAR = 1, 2                      # modes of Interp
 UNKNOWN = math.nan
 
 
-def write_network(path, model):
-    """Write the raw network to PATH (.param) and .bin: "images" and coordinates -> OUTPUTS."""
-    graph = NcnnGraph()
-    values = NcnnWriter(model, graph)("images")
-    graph.save(path, dict(zip(values, OUTPUTS, strict=True)))
+def write_network(folder, model):
+    """Write two nets, each a .param and a .bin file, to a folder.
+
+    network: "images" and coordinates -> LEVELS and MASK_FEATURES; head: LEVEL -> HEAD_OUTPUTS.
+    """
+    graph = NcnnGraph("images")
+    levels, mask_features = NcnnWriter(model, graph).before_head("images")
+    graph.save(Path(folder, NETWORK),
+               {**dict(zip(levels, LEVELS, strict=True)), mask_features: MASK_FEATURES})
+    graph = NcnnGraph(LEVEL)
+    outputs = NcnnWriter(model, graph).head_level(LEVEL)
+    graph.save(Path(folder, HEAD), dict(zip(outputs, HEAD_OUTPUTS, strict=True)))
 
 
 class NcnnWriter(NetworkWriter):
@@ -75,8 +89,8 @@ class NcnnGraph:
     strides: {value: pixels of the image per pixel}, UNKNOWN where the size is a fixed one.
     """
 
-    def __init__(self):
-        self.layers, self.strides = [Layer("Input", [], ["images"])], {"images": 1}
+    def __init__(self, first_input):
+        self.layers, self.strides = [Layer("Input", [], [first_input])], {first_input: 1}
 
     def __call__(self, op, *inputs, name="", outputs=1, **attributes):
         return OPERATIONS[op](self, *inputs, name=name or op, **attributes)

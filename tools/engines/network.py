@@ -27,12 +27,17 @@ class NetworkWriter:
         self.names = {id(layer): name for name, layer in model.named_sublayers()}
 
     def __call__(self, images):
+        levels, mask_features = self.before_head(images)
+        category_logits, kernels = zip(*map(self.head_level, levels), strict=True)
+        return [*category_logits, *kernels, mask_features]
+
+    def before_head(self, images):
+        """What `head_level` takes of each level, and the mask features."""
         write_backbone = (self.mobilenet_v3 if isinstance(self.model.backbone, MobileNetV3)
                           else self.resnet)
         pyramid = self.fpn(self.model.fpn, write_backbone(self.model.backbone, images))
-        category_logits, kernels = self.head(self.model.head, pyramid)
-        mask_features = self.mask_feature(self.model.mask_feature, pyramid[:4])
-        return [*category_logits, *kernels, mask_features]
+        return (self.head_inputs(self.model.head, pyramid),
+                self.mask_feature(self.model.mask_feature, pyramid[:4]))
 
     # -- layers ------------------------------------------------------------------------------------
     def conv(self, conv, x, norm=None):
@@ -148,16 +153,15 @@ class NetworkWriter:
         p6 = self.graph("MaxPool", levels[-1], kernel_shape=[1, 1], strides=[2, 2], pads=[0] * 4)
         return [*levels, p6]
 
-    def head(self, head, features):
+    def head_inputs(self, head, features):
         p2, p3, p4, p5, p6 = features
         half = self.graph("AveragePool", p2, kernel_shape=[2, 2], strides=[2, 2])
         levels = [half, p3, p4, p5, self.resize(p6, like=p5)]
-        outputs = [self.head_level(head, x, side)
-                   for x, side in zip(levels, head.num_grids, strict=True)]
-        return [logits for logits, _ in outputs], [kernels for _, kernels in outputs]
+        return [self.resize(self.append_coordinates(x), size=[side, side])
+                for x, side in zip(levels, head.num_grids, strict=True)]
 
-    def head_level(self, head, x, side):
-        kernels = self.resize(self.append_coordinates(x), size=[side, side])
+    def head_level(self, kernels):
+        head = self.model.head
         logits = self.graph("Slice", kernels, [0], [-2], [1])
         for conv in head.category_tower:
             logits = self.conv_norm(conv, logits)

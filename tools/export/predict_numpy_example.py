@@ -17,25 +17,43 @@ LEVELS = 5
 
 def load_ncnn(folder):
     """run(images float32 [1, 3, H, W]) -> {output: array}."""
+    network, head = (open_net(f"{folder}/{name}") for name in ("network", "head"))
+
+    def run(images):
+        inputs = {"images": images[0]}
+        for name in network.input_names():
+            if name.startswith("coordinates/"):              # of the pixels of a feature map
+                inputs[name] = coordinates(*(side // int(name[12:]) for side in images.shape[2:]))
+        levels = [f"level_{level}" for level in range(LEVELS)]
+        outputs = run_net(network, inputs, [*levels, "mask_features"])
+        for number, level in enumerate(levels):              # the head is the same for all
+            found = run_net(head, {"level": outputs[level]}, ["category_logits", "kernels"])
+            outputs.update({f"{name}_{number}": value for name, value in found.items()})
+        return {name: outputs[name] for name in output_names()}
+    return run
+
+
+def open_net(path):
     import ncnn
 
     net = ncnn.Net()
     net.opt.use_bf16_storage = net.opt.use_fp16_packed = False
     net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
-    net.load_param(f"{folder}/network.param")
-    net.load_model(f"{folder}/network.bin")
+    net.load_param(f"{path}.param")
+    net.load_model(f"{path}.bin")
+    return net
 
-    def run(images):
-        extractor = net.create_extractor()
-        for name in net.input_names():
-            value = images[0]
-            if name.startswith("coordinates/"):              # of the pixels of a feature map
-                value = coordinates(*(side // int(name[12:]) for side in images.shape[2:]))
-            mat = ncnn.Mat(*value.shape[::-1])
-            np.asarray(mat)[:] = value
-            extractor.input(name, mat)
-        return {name: np.array(extractor.extract(name)[1]) for name in output_names()}
-    return run
+
+def run_net(net, inputs, names):
+    """{name: array} of the outputs with these names."""
+    import ncnn
+
+    extractor = net.create_extractor()
+    for name, value in inputs.items():
+        mat = ncnn.Mat(*value.shape[::-1])
+        np.asarray(mat)[:] = value
+        extractor.input(name, mat)
+    return {name: np.array(extractor.extract(name)[1]) for name in names}
 
 
 def coordinates(height, width):
