@@ -1,4 +1,5 @@
 """python -m tools.evaluation: anybody's results, without a model."""
+import gzip
 import json
 
 import numpy as np
@@ -78,6 +79,53 @@ def test_a_report_with_and_without_images(folder):
 def test_what_is_no_result_is_named(folder, content, message):
     write(folder, content)
     with pytest.raises(UserError, match=message):
+        call(folder)
+
+
+HUGE, NAN, INF = 10 ** 400, float("nan"), float("inf")
+WHOLE = result(square(2, 2), 0.9)["segmentation"]["counts"]
+
+
+def foreign(**changed):
+    """A good result but for one entry."""
+    return {**result(square(2, 2), 0.9), **changed}
+
+
+@pytest.mark.parametrize("counts", [
+    "zzzz", "9", "0", "o" * 12, "P" * 5000, "`\\", "\u00e9", "\ud83d", f"b'{WHOLE}'", WHOLE[:-2],
+    WHOLE + "5", WHOLE * 2])
+def test_damaged_run_length_codes_are_named(folder, counts):
+    """pycocotools counts what the memory held, faster-coco-eval ends in a RuntimeError."""
+    entry = foreign(segmentation={"size": [40, 40], "counts": counts}, bbox=None)
+    write(folder, [result(square(2, 2), 0.9), {**entry, "category_id": 99}, entry])
+    with pytest.raises(UserError, match="of result 1 is a damaged RLE.*40, 40"):
+        call(folder)
+
+
+@pytest.mark.parametrize("changed, message", [
+    ({"score": HUGE}, "no COCO result"), ({"bbox": [HUGE, 1, 2, 3]}, "not four numbers"),
+    ({"bbox": [NAN, 1, 2, 3]}, "not four numbers"), ({"bbox": [1, 1, INF, 3]}, "not four numbers"),
+    ({"segmentation": [[NAN, 1, 2, 3, 4, 5]]}, "no numbers of pixels"),
+    ({"segmentation": [[1e12, 1, 2, 3, 4, 5]]}, "no numbers of pixels"),
+    ({"segmentation": {"size": [40, HUGE], "counts": WHOLE}}, r"no mask of \[40, 40\]"),
+    ({"segmentation": {"size": [-40, -40], "counts": WHOLE}}, r"no mask of \[40, 40\]")])
+def test_numbers_that_no_image_has_are_named(folder, changed, message):
+    """Filling a polygon with NaN would take all memory there is."""
+    write(folder, [foreign(**changed)])
+    with pytest.raises(UserError, match=message):
+        call(folder)
+
+
+def test_sizes_written_as_floats(folder, capsys):
+    write(folder, [foreign(segmentation={"size": [40.0, 40.0], "counts": WHOLE})])
+    assert call(folder) == 0 and "segm   AP 0.5000" in capsys.readouterr().out
+
+
+def test_a_damaged_archive_is_named(folder):
+    data = bytearray(gzip.compress(json.dumps([foreign()] * 50).encode()))
+    data[30] ^= 255
+    (folder / "results.json").write_bytes(data)
+    with pytest.raises(UserError, match="results.json' is not json"):
         call(folder)
 
 

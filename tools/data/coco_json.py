@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from tools.data.columns import AnnotationColumns, id_key, image_columns
-from tools.data.json_stream import GZIP, OTHER_FORMATS, stream_lists
+from tools.data.json_stream import GZIP, OTHER_FORMATS, UNREADABLE, stream_lists
 from tools.errors import UserError, shown
 from tools.files import irregular, note_input
 from tools.progress import Progress
@@ -237,7 +237,7 @@ def read_json(path, what="annotation file"):
         return json.loads(data.removeprefix(b"\xef\xbb\xbf"))
     except FileNotFoundError:
         raise UserError(f"{what} '{path}' does not exist") from None
-    except (ValueError, RecursionError, EOFError, gzip.BadGzipFile) as error:
+    except UNREADABLE as error:
         raise UserError(f"{what} '{path}' is not json: {shown(str(error))}") from None
     except OSError as error:
         raise UserError(f"{what} '{path}' cannot be read: {error.strerror}") from None

@@ -25,7 +25,7 @@ from tools.evaluation.coco_eval import (
 )
 from tools.evaluation.evaluate import print_limits, print_metrics
 from tools.evaluation.report import common_facts, write_report
-from tools.evaluation.results import results_columns
+from tools.evaluation.results import refuse_damaged, results_columns
 from tools.files import refuse_input
 
 
@@ -71,7 +71,9 @@ def kinds_of(results):
 def main(argv=None):
     args = parse_args(argv)
     dataset = CocoDataset(args.json, args.images, training=False)
-    results = results_columns(read_results(args.results), dataset.ground_truth())
+    found = read_results(args.results)
+    refuse_damaged(found)
+    results = results_columns(found, dataset.ground_truth())
     if args.report:
         refuse_input(args.report)
     for line in problem_sentences(dataset.problems):

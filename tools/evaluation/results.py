@@ -9,9 +9,12 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from tools.data.coco_json import id_key, other_kind
+from tools.data.columns import LARGEST_SIDE
 from tools.data.masks import rle_runs, segmentation_to_rle
-from tools.data.segmentations import parts_of
+from tools.data.segmentations import FARTHEST, FEWEST, code_measures, parts_of
 from tools.errors import UserError, shown
+
+AT_ONCE = 1 << 14                  # results whose codes are looked at together
 
 
 @dataclass
@@ -43,7 +46,7 @@ def results_columns(results, truth):
         try:
             image, kind = images[result["image_id"]], classes[result["category_id"]]
             score = float(result["score"])
-        except (TypeError, KeyError, ValueError):
+        except (TypeError, KeyError, ValueError, OverflowError):
             raise UserError(f"result {number} is no COCO result: expected an object with image_id, "
                             "category_id, score, segmentation and bbox") from None
         if image is None:
@@ -94,10 +97,15 @@ def finish(columns, truth):
 
 
 def as_boxes(boxes):
+    """float64 [D, 4], NaN where there is no box."""
     try:
         found = np.array([[math.nan] * 4 if box is None else box for box in boxes], np.float64)
-        return found.reshape(-1, 4)
-    except (TypeError, ValueError):
+        found = found.reshape(len(boxes), 4)
+        given = np.array([box is not None for box in boxes], bool)
+        if not np.isfinite(found[given]).all():
+            raise ValueError
+        return found
+    except (TypeError, ValueError, OverflowError):
         raise UserError("results with a bbox that is not four numbers (x, y, width, height)"
                         ) from None
 
@@ -105,7 +113,35 @@ def as_boxes(boxes):
 def is_compressed(rle, size):
     """Whether a segmentation is what this project writes, which needs no look at its runs."""
     return type(rle) is dict and type(rle.get("counts")) in (str, bytes) \
-        and rle.get("size") == size and len(rle["counts"]) > 0
+        and rle.get("size") == size and len(rle["counts"]) > 0 \
+        and type(rle["size"][0]) is type(rle["size"][1]) is int
+
+
+def refuse_damaged(results):
+    """UserError where a compressed RLE among somebody else's result dicts holds no runs of its
+    size: the evaluators count what the memory held, or end in an error of their own."""
+    coded = [(number, result["segmentation"]) for number, result in enumerate(results)
+             if type(result) is dict and is_coded(result.get("segmentation"))]
+    for start in range(0, len(coded), AT_ONCE):
+        numbers, rles = zip(*coded[start:start + AT_ONCE], strict=True)
+        codes = [rle["counts"].encode(errors="surrogatepass") for rle in rles]
+        sound, _ = code_measures(np.frombuffer(b"".join(codes), np.uint8),
+                                 np.array([*map(len, codes)]),
+                                 np.array([rle["size"] for rle in rles]))
+        if not sound.all():
+            first = int(np.argmin(sound))
+            raise UserError(f"the segmentation of result {numbers[first]} is a damaged RLE: its "
+                            f"counts are not runs of {shown(rles[first]['size'])} pixels")
+
+
+def is_coded(rle):
+    """Whether a segmentation is a compressed RLE with a size that can be."""
+    return type(rle) is dict and type(rle.get("counts")) is str and is_size(rle.get("size"))
+
+
+def is_size(size):
+    return type(size) is list and len(size) == 2 \
+        and all(type(side) is int and 0 < side < LARGEST_SIDE for side in size)
 
 
 def readable(segmentation, size, image_id):
@@ -113,11 +149,14 @@ def readable(segmentation, size, image_id):
     try:
         if isinstance(segmentation, dict):
             rle_runs(segmentation, size)
+            segmentation = {**segmentation, "size": size}
         else:
-            segmentation = [part for part in parts_of(segmentation) if part is not None
-                            and len(part) > 5]
+            segmentation = [part for part in parts_of(segmentation) if type(part) is list
+                            and len(part) >= FEWEST]
             if not segmentation:
                 raise ValueError("no polygon with three corners")
+            if not all(abs(value) <= FARTHEST for part in segmentation for value in part):
+                raise ValueError("coordinates that are no numbers of pixels")      # NaN too
         return segmentation_to_rle(segmentation, size)
     except (ValueError, TypeError, OverflowError) as error:
         raise UserError(f"a result of image id {shown(image_id)} has a segmentation that is no "
