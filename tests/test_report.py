@@ -181,7 +181,7 @@ def test_masks_alone(make, tmp_path):
     assert '<td class="text">boxes</td>' not in text and cells(text, "a")[3] == "-"
 
 
-@pytest.mark.parametrize("size", [(60, 100), (1, 1), (3000, 40), (900, 1400)])
+@pytest.mark.parametrize("size", [(60, 100), (1, 1), (3000, 40), (900, 1400), (3, 70000)])
 def test_drawn_images_are_bounded_and_empty_masks_do_no_harm(size):
     whole, empty = np.ones(size, bool), np.zeros(size, bool)
     image = drawn(np.zeros((*size, 3), np.uint8), [(mask_to_rle(whole), "#ff0000", "all"),

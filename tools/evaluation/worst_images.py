@@ -92,7 +92,8 @@ def drawn(image, marks):
                         for mask, (_, color, text) in zip(masks, marks, strict=True)
                         if mask.any()])
     shrink = min(1.0, SIDE / max(size))
-    return cv2.resize(canvas, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+    small = [max(1, round(shrink * side)) for side in size]      # of 70000 x 3 pixels a line stays
+    return cv2.resize(canvas, small, interpolation=cv2.INTER_AREA)
 
 
 def bgr(color):
