@@ -49,6 +49,15 @@ def test_results_of_others_polygons_texts_for_numbers_and_no_boxes(folder, capsy
     assert "segm   AP 0.5000" in out and "a                        1.0000" in out
 
 
+def test_class_names_cannot_write_over_the_table(folder, capsys):
+    content = json.loads((folder / "set.json").read_text())
+    content["categories"][0]["name"] = "a\x1b[2J\nsegm   AP 1.0000"
+    (folder / "set.json").write_text(json.dumps(content))
+    assert call(folder) == 0
+    out = capsys.readouterr().out
+    assert "a\\x1b[2J\\nsegm" in out and "\x1b" not in out
+
+
 def test_boxes_alone(folder, capsys):
     write(folder, [{"image_id": 1, "category_id": 1, "score": 0.5, "bbox": [2, 2, 10, 10]}])
     assert call(folder) == 0

@@ -8,6 +8,7 @@ from model.instances import Instances
 from tools.check_dataset.survey import middle_short_side
 from tools.data.classes import listed
 from tools.data.selection import problem_sentences
+from tools.errors import shown
 from tools.files import write_text
 from tools.inference.visualize import draw
 from tools.inference.writers.image_file import write_image
@@ -51,7 +52,7 @@ def classes(dataset, found):
     for index, name in enumerate(dataset.class_names):
         images = found.image[found.class_index == index]
         if len(images):
-            entries.append(f"{name[:16]:16s}{len(images):7d} in{len(set(images)):6d}")
+            entries.append(f"{shown(name)[:16]:16s}{len(images):7d} in{len(set(images)):6d}")
         else:
             without.append(name)
     rows = range(0, len(entries), CLASSES_PER_LINE)

@@ -5,6 +5,7 @@ import sys
 import time
 
 from tools.distributed import all_gather, get_rank, get_world_size, is_main, together
+from tools.errors import shown
 from tools.evaluation.coco_eval import crowded_images, evaluate, metric_text
 from tools.inference.pipeline import Pipeline
 from tools.inference.predictor import Predictor
@@ -87,7 +88,7 @@ def print_metrics(metrics):
             values = (f"  {name} {metric_text(metrics[f'{kind}_{name}'], 4)}" for name in METRICS)
             print(f"{kind:5s}" + "".join(values))
     for name, ap in metrics.get("segm_per_class", {}).items():
-        print(f"  {name:24s} {metric_text(ap, 4)}")
+        print(f"  {shown(name):24s} {metric_text(ap, 4)}")
 
 
 def print_limits(truth, max_dets, max_per_image=None):
