@@ -23,8 +23,11 @@ def open_dataset(cfg, split, class_names=None):
     else:                          # whole: the AP of a part would be another number
         dataset = CocoDataset(json_path, images, cfg.classes_file, training,
                               class_names=class_names)
-    if dataset.problems:
-        logger.warning("%s: %s", dataset.path, "; ".join(problem_sentences(dataset.problems)))
+    said = problem_sentences(dataset.problems)
+    if split == "val" and not dataset.num_objects:
+        said.append("no object to compare results with, so that AP is undefined")
+    if said:
+        logger.warning("%s: %s", dataset.path, "; ".join(said))
     if training and not dataset.num_objects:
         raise UserError(no_object(dataset))
     return dataset

@@ -37,6 +37,8 @@ from tools.training.progress import Lines, Window
 from tools.training.run_state import open_run, prune_checkpoints, save_checkpoint
 from tools.weights.weights_file import load_arrays, meta_of, save_weights, to_arrays
 
+MUST_LEARN = 100                   # steps, an epoch at least, in which some object must have a cell
+
 
 class Trainer:
     """Owns the state of a run: model, its moving average, optimizer, step, best AP.
@@ -52,6 +54,7 @@ class Trainer:
         self.scaler = paddle.amp.GradScaler(enable=cfg.amp)     # without amp it does nothing
         self.step, self.best_ap, self.window, self.metrics = 0, -1.0, Window(), {}
         self.evaluations_without_gain = 0
+        self.epoch_steps, self.learned = 0, False      # learned: an object has had a cell by now
         self.evaluate_first = False        # the evaluation of this step is still to be made
         self.terminated = False            # SIGTERM came to one of the processes, and all know
         self.illustrate = None             # function(model, path of a picture), at evaluations
@@ -105,11 +108,20 @@ class Trainer:
             self.window.add(losses, loaded - started, time.perf_counter() - started)
             last = self.step == self.num_steps
             self.log(recorded=self.step % cfg.log_every == 0 or last)
+            self.check_learning()
             if (cfg.eval_every and self.step % cfg.eval_every == 0) or last:
                 self.evaluate_and_keep_best()
                 last = last or self.is_stuck()
             if self.step % cfg.checkpoint_every == 0 or last or self.terminated:
                 self.save()
+
+    def check_learning(self):
+        """UserError after so many steps without an object that any cell learns."""
+        if not self.learned and self.step >= min(max(MUST_LEARN, self.epoch_steps),
+                                                 self.num_steps):
+            raise UserError(f"no object to learn from: in {self.step} steps none had a cell of "
+                            "the grids, as their sizes are beyond scale_ranges or they cover no "
+                            "pixel; look at them with python -m tools.check_dataset")
 
     def is_stuck(self):
         """Whether the AP has not risen in `cfg.patience` evaluations."""
@@ -127,7 +139,7 @@ class Trainer:
         # The only wait for the device in a step.  All processes end after the same one.
         signalled = paddle.to_tensor([float(self.signals.signalled)])
         mask, category, signals = all_reduce(paddle.concat([losses, signalled])).tolist()
-        self.terminated = signals > 0
+        self.terminated, self.learned = signals > 0, self.learned or mask > 0
         values = {"loss": mask + category, "mask": mask, "category": category, "lr": lr}
         if not np.isfinite(values["loss"]):
             names = sum(all_gather(batch["file_names"]), [])
@@ -182,7 +194,7 @@ class Trainer:
             self.scaler.load_state_dict(state["scaler"])
         vars(self.window).update(state["window"])
         self.step, self.best_ap = state["step"], state["best_ap"]
-        self.evaluate_first = state.get("evaluate_first", False)
+        self.evaluate_first, self.learned = state.get("evaluate_first", False), True
         self.evaluations_without_gain = state.get("evaluations_without_gain", 0)
         for line in changed_settings(state.get("settings", {}), self.cfg.as_dict()):
             print(f"changed since the checkpoint: {line}")

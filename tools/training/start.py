@@ -58,6 +58,7 @@ def start_training(cfg, train_set=None, val_set=None, num_steps=None, make_batch
     evaluate = functools.partial(evaluate_model, cfg, val_set) if val_set else None
     trainer = Trainer(cfg, model, build_optimizer(cfg, model), names,
                       num_steps or schedule_steps(cfg, len(train_set)), batches, evaluate)
+    trainer.epoch_steps = -(-len(train_set) // cfg.batch_size) if train_set else 0
     if val_set and cfg.sample_pictures:
         trainer.illustrate = functools.partial(draw_samples, cfg, val_set)
     return trainer
