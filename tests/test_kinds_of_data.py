@@ -219,7 +219,9 @@ def test_half_a_surrogate_in_a_name(make):
 @pytest.mark.parametrize("name, written", [
     ("a b.png", "a%20b.png"), ("\u56fe.png", "%E5%9B%BE.png"), ("a.png", "train\\a.png"),
     ("a.png", "/home/me/data/a.png"), ("sub/a.png", "images/sub/a.png"), ("A.PNG", "a.png"),
-    ("e\u0301.png", "\u00e9.png"), ("\u00e9.png", "e\u0301.png"), ("a.png", "a.png?raw=true")])
+    ("e\u0301.png", "\u00e9.png"), ("\u00e9.png", "e\u0301.png"), ("a.png", "a.png?raw=true"),
+    ("a.png", "a.png "), ("a b.png", "\ta%20b.png\n"), ("a.png", "https://h/a.png#1"),
+    ("sub/a.png", "/data/local-files/?d=me/sub/a.png")])
 def test_names_that_the_json_writes_in_another_way(make, tmp_path, name, written):
     folder = tmp_path / "pictures"
     write_grey_images((folder / name).parent, ["x.png"], SIZE)

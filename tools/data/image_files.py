@@ -1,8 +1,8 @@
 """Where the images that a json lists are, also where it names them in another way than the disk.
 
 Tried in this order, for names that are not there as they are written: percent signs decoded
-("a%20b.jpg"), the other Unicode form of accents (macOS), backslashes of Windows, only the end of a
-path of another machine, another case of the letters.
+("a%20b.jpg"), spaces at the ends gone, the other Unicode form of accents (macOS), backslashes of
+Windows, only the end of a path of another machine or in an address, another case of the letters.
 """
 import os
 import unicodedata
@@ -40,13 +40,20 @@ def other_place(folder, name, present, by_form):
 
 def other_names(name):
     """Spellings of `name`, the nearest ones first."""
-    for text in dict.fromkeys((name, unquote(name))):
+    for text in dict.fromkeys((name, unquote(name), name.strip(), unquote(name).strip())):
         for style in ("NFC", "NFD"):
             yield unicodedata.normalize(style, text)
-        parts = text.replace("\\", "/").split("?")[0].split("/")
-        for start in range(len(parts)):
-            if all(part not in ("", "..") for part in parts[start:]):
-                yield "/".join(parts[start:])
+        address, _, query = text.partition("?")
+        yield from ends_of(address.split("#")[0])
+        yield from ends_of(query.split("=")[-1])       # .../?d=folder/a.png of Label Studio
+
+
+def ends_of(path):
+    """The path without its first folders, ever shorter."""
+    parts = path.replace("\\", "/").split("/")
+    for start in range(len(parts)):
+        if all(part not in ("", "..") for part in parts[start:]):
+            yield "/".join(parts[start:])
 
 
 def form(name):
