@@ -13,8 +13,9 @@ from tools.evaluation.coco_eval import EVALUATORS, evaluator_name, metrics_of, p
 from tools.evaluation.evaluate import predict_dataset, print_limits, print_metrics
 from tools.evaluation.report import report_facts, write_report
 from tools.evaluation.results import results_columns
-from tools.files import refuse_input, write_json
+from tools.files import refuse_input, refuse_others, write_json
 from tools.inference.predictor import Predictor
+from tools.inference.writers.coco import RESULTS_BEGIN
 
 
 def parse_args(argv=None):
@@ -38,8 +39,10 @@ def main(argv=None):
     print(f"engine: {predictor.engine_choice}")
     print(f"config: {cfg.name}, weights: {predictor.weights}, {len(predictor.class_names)} classes")
     dataset = open_dataset(cfg, "val", class_names=predictor.class_names)
-    for path in filter(None, (args.results, args.report)):
-        refuse_input(path)
+    if args.report:
+        refuse_input(args.report)
+    if args.results:
+        refuse_others(args.results, RESULTS_BEGIN)
     results, unreadable = predict_dataset(predictor, dataset, args.batch_size)
     if not is_main():
         return 0

@@ -12,7 +12,7 @@ from tools.errors import UserError
 from tools.evaluation.server_files import write_test_results
 from tools.files import write_json
 from tools.inference.pipeline import Job
-from tools.inference.writers.coco import coco_results
+from tools.inference.writers.coco import RESULTS_BEGIN, coco_results
 from tools.inference.writers.image_file import write_image
 from tools.inference.writers.paths import output_paths
 from tools.inference.writers.result_writer import ResultWriter
@@ -88,6 +88,25 @@ def test_result_writer(tmp_path):
     assert content["categories"] == [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
     assert [(result["image_id"], result["category_id"]) for result in content["annotations"]] == \
         [(1, 2), (1, 1)]
+
+
+def test_results_replace_no_annotations_of_the_user(tmp_path):
+    """Only files that begin as those of an earlier run, or are empty."""
+    path = tmp_path / "all.json"
+    for content in ('{"images": [], "annotations": []}', '{"annotations": [{"id": 1}]}', "[]"):
+        path.write_text(content)
+        with pytest.raises(UserError, match="all.json' exists and was not written by"):
+            ResultWriter([("in/a.jpg", "a.jpg")], tmp_path / "out", ("cat",), 0.5, results=path)
+        assert path.read_text() == content
+    path.write_text("")
+    for found in (Instances([], [], [], (6, 8)), two_instances(), two_instances()):
+        writer = ResultWriter([("in/a.jpg", "a.jpg")], tmp_path / "out", ("cat", "dog"), 0.5,
+                              results=path)
+        with writer:
+            written = writer("a.jpg", np.zeros((6, 8, 3), np.uint8), found)
+            writer.add(Job("", "a.jpg", instances=found, written=written))
+        assert len(json.loads(path.read_text())["annotations"]) == len(found.scores)
+    assert json.dumps(coco_results(two_instances(), "a", (1, 2))).encode().startswith(RESULTS_BEGIN)
 
 
 def formats_writer(tmp_path, names=("cat", "dog & co/1")):

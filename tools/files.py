@@ -51,6 +51,24 @@ def refuse_input(path):
                         "choose another place for the result")
 
 
+def refuse_others(path, begins):
+    """UserError where writing `path` would replace a file that begins with none of `begins`.
+
+    begins: bytes that the files of the caller begin with.  An empty file is nobody's work.
+    """
+    refuse_input(path)
+    if not os.path.exists(path):
+        return
+    kind = irregular(path)
+    if not kind:
+        with open(path, "rb") as file:
+            head = file.read(max(map(len, begins)))
+        if not head or head.startswith(tuple(begins)):
+            return
+    raise UserError(f"'{shown(str(path))}' exists{f', is {kind}' if kind else ''} and was not "
+                    "written by this command: choose another place for the result, or move it away")
+
+
 def irregular(path):
     """What `path` is if it exists and is no regular file ("a named pipe"), else "".
 

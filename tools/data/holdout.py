@@ -16,7 +16,7 @@ from tools.data.classes import sort_key
 from tools.data.coco_json import other_kind, read_json
 from tools.data.selection import spread
 from tools.errors import UserError
-from tools.files import refuse_input, write_json
+from tools.files import refuse_others, write_json
 
 MARK = "holdout"                     # first key of what this command writes
 PARTS = ("train", "val")
@@ -38,7 +38,7 @@ def hold_out(content, every=None, fraction=None, group_by=None):
         classes = [set() for _ in groups]
         for annotation, number in zip(content["annotations"], of_annotation, strict=True):
             if number is not None:
-                classes[number].add(annotation.get("category_id"))
+                classes[number].add(str(annotation.get("category_id")))
         held = stratified(classes, fraction)
     parts = []
     for validation in (False, True):
@@ -102,17 +102,6 @@ def check(content, path):
                         "or a text")
 
 
-def refuse_others(path):
-    """UserError where `path` is an input, or a file that this command did not write."""
-    refuse_input(path)
-    mark = f'{{"{MARK}": '.encode()
-    if Path(path).exists():
-        with open(path, "rb") as file:
-            if file.read(len(mark)) != mark:
-                raise UserError(f"'{path}' exists and was not written by this command: choose "
-                                "another --output, or move it away")
-
-
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -135,7 +124,7 @@ def main(argv=None):
     check(content, args.annotations)
     paths = [f"{args.output}/{name}.json" for name in PARTS]
     for path in paths:
-        refuse_others(path)
+        refuse_others(path, [f'{{"{MARK}": '.encode()])
     fraction = 0.2 if args.fraction is None else args.fraction
     try:
         groups = len(grouped(content["images"], args.group_by))
@@ -149,8 +138,11 @@ def main(argv=None):
                         "a share between 0 and 1, and 2 images (or groups of them) at least")
     rule = f"every {args.every}" if args.every else f"fraction {fraction:g}"
     mark = {"from": Path(args.annotations).name, "rule": rule, "group_by": args.group_by}
-    for path, part in zip(paths, hold_out(content, args.every, fraction, args.group_by),
-                          strict=True):
+    parts = hold_out(content, args.every, fraction, args.group_by)
+    left_out = len(content["annotations"]) - sum(len(part["annotations"]) for part in parts)
+    if left_out:
+        print(f"note: {left_out} annotations are in neither file: their image is not listed")
+    for path, part in zip(paths, parts, strict=True):
         part.pop(MARK, None)                           # of a part that is split again
         write_json(path, {MARK: mark, **part})
         print(f"{path}: {len(part['images'])} images, {len(part['annotations'])} annotations")

@@ -4,6 +4,9 @@ import json
 
 from tools.files import atomic_file
 
+BEGIN = b'{"annotations": ['                           # of a CocoWriter's file
+RESULTS_BEGIN = (b'[{"image_id"', b"[]")               # of a list of coco_results
+
 
 def coco_results(instances, image_id, category_ids):
     """List of COCO result dicts of one image: image_id, category_id, segmentation, bbox, score.
@@ -34,7 +37,7 @@ class CocoWriter:
     def __enter__(self):
         self.stack = contextlib.ExitStack()
         self.file = self.stack.enter_context(atomic_file(self.path))
-        self.file.write(b'{"annotations": [')
+        self.file.write(BEGIN)
         self.stack.push(self.finish)
         return self
 

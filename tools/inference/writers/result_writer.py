@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from tools.errors import UserError
+from tools.files import refuse_others
 from tools.inference.image_instances import ImageInstances
 from tools.inference.visualize import draw
-from tools.inference.writers.coco import CocoWriter
+from tools.inference.writers.coco import BEGIN, CocoWriter
 from tools.inference.writers.formats import FORMATS, IMAGES
 from tools.inference.writers.image_file import write_image
 from tools.inference.writers.paths import OutputPaths, drawn_paths, paths_beside
@@ -84,4 +85,5 @@ def json_path(places, path):
     """The path that a COCO json was asked for, if it may be written."""
     if Path(path).suffix.lower() != ".json":
         raise UserError(f"--results '{path}': expected a file name ending in .json")
+    refuse_others(path, [BEGIN + b"\n", BEGIN + b"],\n"])
     return places.guard(path)
