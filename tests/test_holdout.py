@@ -1,8 +1,10 @@
 """Splitting an annotation file by a fixed rule."""
 import json
+import os
 
 import pytest
 
+from tools.data.coco import CocoDataset
 from tools.data.holdout import hold_out, main
 from tools.errors import UserError
 
@@ -74,6 +76,25 @@ def test_frames_of_one_video_stay_together(rule, pattern):
     assert videos[0] and videos[1] and not videos[0] & videos[1]
 
 
+def test_annotations_of_no_image_are_counted(tmp_path, capsys):
+    content = coco(range(4))
+    content["annotations"] += [{"id": 9, "image_id": 77}, {"id": 10}, 5]
+    content["annotations"][0]["category_id"] = [1]
+    (tmp_path / "all.json").write_text(json.dumps(content))
+    main([str(tmp_path / "all.json"), "--output", str(tmp_path / "out")])
+    assert "3 annotations are in neither file" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["images", "annotations", "categories"])
+def test_a_list_that_comes_twice_is_refused(tmp_path, name):
+    text = json.dumps(coco(range(4)))
+    (tmp_path / "all.json").write_text(f'{text[:-1]}, "{name}": []}}')
+    with pytest.raises(UserError, match=f"'{name}' comes twice"):
+        main([str(tmp_path / "all.json"), "--output", str(tmp_path / "out")])
+    with pytest.raises(UserError, match=f"'{name}' comes twice"):
+        CocoDataset(tmp_path / "all.json", None, training=False)
+
+
 def test_ids_of_any_kind_are_kept_as_they_are(tmp_path):
     content = coco([])
     ids = ["3f2a", "4102", 7, "0007", 2 ** 70]
@@ -100,6 +121,10 @@ def test_neither_the_input_nor_a_file_of_the_user_is_replaced(tmp_path):
         main([str(tmp_path / "train.json"), "--output", str(tmp_path / "mine")])
     assert (tmp_path / "train.json").read_bytes() == before
     assert not (tmp_path / "val.json").exists() and not (tmp_path / "mine/train.json").exists()
+    (tmp_path / "pipe").mkdir()
+    os.mkfifo(tmp_path / "pipe" / "val.json")
+    with pytest.raises(UserError, match="val.json' exists, is a named pipe"):
+        main([str(tmp_path / "train.json"), "--output", str(tmp_path / "pipe")])
     for rule in (["--every", "2"], ["--fraction", "0.5"]):       # its own files: again
         main([str(tmp_path / "train.json"), *rule, "--output", str(tmp_path / "out")])
     with pytest.raises(UserError, match="no regular expression"):

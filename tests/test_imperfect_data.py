@@ -66,7 +66,9 @@ def test_polygons_and_both_rles_mix(make):
 
 
 @pytest.mark.parametrize("iscrowd, crowd", [(1, True), ("1", True), (True, True), (1.0, True),
-                                            (0, False), ("0", False), (None, False), ([], False)])
+                                            (2, True), (-1, True), ([1], True), ([0], False),
+                                            (NAN, False), (0, False), ("0", False),
+                                            (None, False), ([], False)])
 @pytest.mark.parametrize("segmentation", [(SQUARE,), square_rle(True), square_rle(False)])
 def test_iscrowd_alone_makes_a_crowd(make, iscrowd, crowd, segmentation):
     dataset = make([note(1), note(2, segmentation=segmentation, iscrowd=iscrowd)])
@@ -164,12 +166,16 @@ def test_an_image_listed_twice_counts_once_but_one_id_for_two_files_stops(make):
     images = [listed(1, "a.png"), listed(1, "a.png"), listed(2, "b.png")]
     dataset = make([note(1), note(2, image_id=2)], images)
     assert len(dataset) == 2 and dataset.problems == {coco_json.LISTED_TWICE: ["a.png"]}
+    sizes = [(7, 9), (20, 30), (None, 30)]              # which contradict: that of the file
+    dataset = make([note(1)], [listed(1, "a.png", *size) for size in sizes])
+    assert dataset.image_info(0)["size"] == (20, 30) and len(dataset.objects(0)[0]) == 1
     with pytest.raises(UserError, match="id 1 2 times in 'images'"):
         make([note()], [listed(1, "a.png"), listed(1, "b.png")])
 
 
 @pytest.mark.parametrize("height, width", [
-    (None, 30), ("tall", 30), (NAN, 30), (INF, 30), (0, 30), (-20, 30), (20.5, 30), ([20], 30)])
+    (None, 30), ("tall", 30), (NAN, 30), (INF, 30), (0, 30), (-20, 30), (20.5, 30), ([20], 30),
+    (20, 10 ** 12), (10 ** 12, 30), (20, 0)])
 def test_a_missing_or_odd_size_is_that_of_the_file(make, height, width):
     dataset = make([note()], [listed(1, "a.png", height, width)])
     assert dataset.image_info(0)["size"] == (20, 30)

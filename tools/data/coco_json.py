@@ -130,7 +130,11 @@ def check_unique(entries, name, path):
 
 def unique_images(images, path, problems):
     """The images, each file once; UserError where one id stands for several files."""
-    unique = {(id_key(image[0]), image[1]): image for image in images}
+    unique = {}
+    for image in images:
+        known = unique.setdefault((id_key(image[0]), image[1]), image)
+        if known[2:] != image[2:]:                     # they contradict: that of the file counts
+            known[2:] = (0, 0)
     if len(unique) < len(images):
         seen = Counter(image[1] for image in images)
         problems[LISTED_TWICE] = [name for name, count in seen.items() if count > 1]
@@ -234,10 +238,21 @@ def read_json(path, what="annotation file"):
     try:
         data = Path(path).read_bytes()
         data = gzip.decompress(data) if data.startswith(GZIP) else data
-        return json.loads(data.removeprefix(b"\xef\xbb\xbf"))
+        return json.loads(data.removeprefix(b"\xef\xbb\xbf"), object_pairs_hook=whole_object)
     except FileNotFoundError:
         raise UserError(f"{what} '{path}' does not exist") from None
     except UNREADABLE as error:
         raise UserError(f"{what} '{path}' is not json: {shown(str(error))}") from None
     except OSError as error:
         raise UserError(f"{what} '{path}' cannot be read: {error.strerror}") from None
+
+
+def whole_object(pairs):
+    """The dict of a json object; ValueError where it has a section twice, and one would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = Counter(name for name, _ in pairs)
+        for name in SECTIONS:
+            if twice[name] > 1:
+                raise ValueError(f"the key '{name}' comes twice")
+    return found

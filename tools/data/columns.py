@@ -309,7 +309,7 @@ def image_columns(images):
     "size": int64 [N, 2], 0 where it is not given or senseless; "info": text, '[id, "file name"],'
     of each.
     """
-    sizes = [[side if side < LARGEST_SIDE else 0 for side in image[2:]] for image in images]
+    sizes = [image[2:] if max(image[2:]) < LARGEST_SIDE else (0, 0) for image in images]
     texts = [(json.dumps(image[:2]) + ",").encode() for image in images]
     return {"size": np.array(sizes, np.int64).reshape(-1, 2),
             "info_end": np.cumsum([0, *map(len, texts)]),
@@ -317,5 +317,10 @@ def image_columns(images):
 
 
 def is_crowd(value):
-    """1 or 0: what iscrowd says, whatever the segmentation is."""
+    """1 or 0: what iscrowd says, whatever the segmentation is; numbers as pycocotools takes them.
+    """
+    if type(value) is list and len(value) == 1:
+        value, = value
+    if type(value) in (int, float):
+        return int(value != 0 and value == value)      # NaN: not given
     return int(str(value).lower() in ("1", "1.0", "true"))

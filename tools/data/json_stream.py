@@ -59,6 +59,8 @@ def members(text, names, found):
         if type(name) is not str:
             raise text.error("expected a name in quotes")
         text.expect(":")
+        if name in names and name in found:
+            raise text.error(f"the key '{name}' comes twice")
         if name in names and text.token() == "[":
             found[name] = list
             for entry in text.entries():
