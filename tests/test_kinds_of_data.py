@@ -236,11 +236,12 @@ def test_pipes_and_lost_links_are_missing_images(make, tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "link.png").symlink_to(tmp_path / "a.png")
     (tmp_path / "lost.png").symlink_to(tmp_path / "nowhere")
-    names = ("a.png", "pipe.png", "link.png", "lost.png", "x" * 300 + ".png")
-    dataset = make(entries=[truth(square(1, 1, 9, SIZE), number, number) for number in range(1, 6)],
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    names = ("a.png", "pipe.png", "link.png", "lost.png", "loop.png", "x" * 300 + ".png")
+    dataset = make(entries=[truth(square(1, 1, 9, SIZE), number, number) for number in range(1, 7)],
                    images=[listed(number, name, *SIZE) for number, name in enumerate(names, 1)],
                    max_broken_images=0.7)
-    assert dataset.problems == {coco.MISSING: ["pipe.png", "lost.png", "x" * 300 + ".png"]}
+    assert dataset.problems == {coco.MISSING: ["pipe.png", *names[3:]]}
 
 
 def test_a_training_set_without_an_object_ends_the_run(make, tmp_path):

@@ -14,13 +14,21 @@ OTHER_NAME = "images that the json names in another way than their files (found)
 def find_files(folder, names):
     """[name relative to `folder` or None, where there is no regular file] for all `names`."""
     with os.scandir(folder) as entries:
-        present = {entry.name for entry in entries if entry.is_file()}
+        present = {entry.name for entry in entries if is_regular(entry)}
     found = [name if name in present or is_file(folder, name) else None for name in names]
     if None in found:
         by_form = {form(name): name for name in present}
         found = [place or other_place(folder, name, present, by_form)
                  for place, name in zip(found, names, strict=True)]
     return found
+
+
+def is_regular(entry):
+    """Whether an entry of a folder is a regular file, or a link to one; not a link to itself."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def is_file(folder, name):

@@ -61,4 +61,5 @@ def is_image(path):
 
 def is_within(path, folder):
     """Whether a path lies below a folder; an empty one stands for none."""
-    return "" not in (path, folder) and Path(folder).resolve() in Path(path).resolve().parents
+    return "" not in (path, folder) \
+        and Path(os.path.realpath(folder)) in Path(os.path.realpath(path)).parents
