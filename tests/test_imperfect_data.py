@@ -100,7 +100,7 @@ def test_one_pixel_objects_are_objects(make):
     ({"size": [20, 30], "counts": [[0], [600]]}, WRONG_RLE),
     ({"size": [20, 30], "counts": [{}]}, WRONG_RLE),
     ({"size": [20, 30], "counts": [600]}, DEGENERATE),
-    ([[2, 2, 6, 6]], DEGENERATE), ([[]], DEGENERATE),
+    ([[2, 2, 6, 6]], DEGENERATE), ([[]], NO_SEGMENTATION),
     ([[31, 2, 40, 2, 40, 9]], OUTSIDE)])
 def test_a_bad_object_is_skipped_and_named(make, segmentation, reason):
     dataset = make([note(1), note(2, segmentation=segmentation)])

@@ -22,7 +22,7 @@ from tools.data import truth as truth_module
 from tools.data.classes import ABSENT_CLASS, UNUSED_CLASS
 from tools.data.coco import CocoDataset
 from tools.data.coco_json import SAME_NAME
-from tools.data.columns import BOX_ONLY, DEGENERATE
+from tools.data.columns import BOX_ONLY, DEGENERATE, WRONG_RLE
 from tools.data.image_files import OTHER_NAME
 from tools.data.masks import mask_to_box, mask_to_polygons
 from tools.data.selection import LOST_PART, NORMALISED
@@ -128,9 +128,19 @@ def test_coordinates_in_shares_are_named_with_the_factor(make, tmp_path):
 
 def test_boxes_without_masks_are_counted(make):
     boxes = [{"id": number, "image_id": 1, "category_id": 1, "bbox": [1, 1, 9, 9],
-              "segmentation": []} for number in range(7)]
+              "segmentation": [[], [[]], None, {}, [[], []], "", [[[]]]][number]}
+             for number in range(7)]
     with pytest.raises(UserError, match=f"no object to learn from.*7 {BOX_ONLY[:20]}"):
         make(entries=boxes)
+
+
+def test_crowds_that_cannot_be_used_are_named(make):
+    """The evaluation would count results in them as false without a word."""
+    crowds = [{"id": number, "image_id": 1, "category_id": 1, "iscrowd": 1, "segmentation": broken}
+              for number, broken in enumerate(({"size": [9, 9], "counts": [81]}, [BOX]), 2)]
+    dataset = make([BOX], entries=crowds, training=False)
+    assert dataset.problems == {WRONG_RLE: ["annotation 2 of a.png"]}
+    assert dataset.ground_truth().crowd.tolist() == [False, True]
 
 
 def entry(mask, area, box, number=1):

@@ -170,6 +170,9 @@ class AnnotationColumns:
             self.add_kind(0)
             return
         parts = parts_of(segmentation)
+        if all(part == [] for part in parts):          # [[]]: a box without a mask, mostly
+            self.add_kind(0)
+            return
         codes = [part for part in parts if type(part) is dict]
         if codes or type(segmentation) is dict:
             self.add_codes(codes if len(codes) == len(parts) else [{"counts": None}])

@@ -92,9 +92,9 @@ def against_the_image(columns, size):
 def name_problems(problem, own, columns, sizes, name_of, problems):
     """Put every annotation with a problem to `problems`, {reason: [names]}.
 
-    own: from `judge`.  Crowds are no objects: only those that belong to nothing are named.
+    own: from `judge`.  Crowds are no objects: only those that cannot be used are named.
     """
-    rows = np.flatnonzero((problem != NONE) & ~(columns["crowd"] & own))
+    rows = np.flatnonzero((problem != NONE) & ~(columns["crowd"] & own & np.isin(problem, USED)))
     for row, code in zip(rows.tolist(), problem[rows].tolist(), strict=True):
         name = name_of(row, place=True)
         if code == CODE[NORMALISED]:
