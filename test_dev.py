@@ -10,7 +10,7 @@ from tools.data.splits import open_dataset
 from tools.distributed import is_main, start
 from tools.evaluation.evaluate import predict_to_disk
 from tools.evaluation.result_store import ResultStore, facts_of
-from tools.evaluation.server_files import write_test_results
+from tools.evaluation.server_files import refuse_to_replace, write_test_results
 from tools.inference.predictor import Predictor
 
 
@@ -36,6 +36,7 @@ def main(argv=None):
     print(f"engine: {predictor.engine_choice}")
     print(f"config {cfg.name}, weights {predictor.weights}, images of {cfg.test_json}")
     dataset = open_dataset(cfg, "test", class_names=predictor.class_names)
+    refuse_to_replace(args.output)
     store = ResultStore(args.output, facts_of(cfg, predictor, dataset))
     skipped = predict_to_disk(predictor, dataset, store, args.batch_size)
     if not is_main():              # a failure here would stop rank 0 while it writes

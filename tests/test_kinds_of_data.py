@@ -137,7 +137,7 @@ def test_boxes_without_masks_are_counted(make):
 def test_crowds_that_cannot_be_used_are_named(make):
     """The evaluation would count results in them as false without a word."""
     crowds = [{"id": number, "image_id": 1, "category_id": 1, "iscrowd": 1, "segmentation": broken}
-              for number, broken in enumerate(({"size": [9, 9], "counts": [81]}, [BOX]), 2)]
+              for number, broken in enumerate(({"size": [9, 9], "counts": [40, 41]}, [BOX]), 2)]
     dataset = make([BOX], entries=crowds, training=False)
     assert dataset.problems == {WRONG_RLE: ["annotation 2 of a.png"]}
     assert dataset.ground_truth().crowd.tolist() == [False, True]

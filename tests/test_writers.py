@@ -9,7 +9,7 @@ import pytest
 from model.instances import Instances
 from tools.data.masks import polygons_to_mask
 from tools.errors import UserError
-from tools.evaluation.server_files import write_test_results
+from tools.evaluation.server_files import refuse_to_replace, write_test_results
 from tools.files import write_json
 from tools.inference.pipeline import Job
 from tools.inference.writers.coco import RESULTS_BEGIN, coco_results
@@ -163,6 +163,11 @@ def test_results_for_the_server(tmp_path):
     segm, bbox = (json.loads((tmp_path / f"{kind}.json").read_text()) for kind in ("segm", "bbox"))
     assert [set(row) for row in segm] == [{"image_id", "category_id", "score", "segmentation"}] * 2
     assert [row["bbox"] for row in bbox] == [[0, 1, 4, 2], [7, 5, 1, 1]]
+    refuse_to_replace(tmp_path)                        # its own, of an earlier run
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/bbox.json").write_text('{"images": []}')
+    with pytest.raises(UserError, match="bbox.json' exists and was not written by"):
+        refuse_to_replace(tmp_path / "other")
     path = write_test_results(tmp_path, [], "val.json", "x")[1]
     assert path == tmp_path / "segm/detections_val_x_results.zip"
     with zipfile.ZipFile(path) as archive:

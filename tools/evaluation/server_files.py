@@ -4,7 +4,16 @@ import zipfile
 from pathlib import Path
 
 from tools.evaluation.result_store import write_list
-from tools.files import atomic_file
+from tools.files import atomic_file, refuse_others
+from tools.inference.writers.coco import RESULTS_BEGIN
+
+KINDS = (("segm", "bbox"), ("bbox", "segmentation"))   # (file, what it leaves out)
+
+
+def refuse_to_replace(folder):
+    """UserError where `write_test_results` would replace a file of somebody else's."""
+    for kind, _ in KINDS:
+        refuse_others(Path(folder) / f"{kind}.json", RESULTS_BEGIN)
 
 
 def write_test_results(folder, results, test_json, algorithm=None):
@@ -18,7 +27,7 @@ def write_test_results(folder, results, test_json, algorithm=None):
     """
     test_set = Path(test_json).stem.removeprefix("image_info_").removeprefix("instances_")
     paths = []
-    for kind, left_out in (("segm", "bbox"), ("bbox", "segmentation")):
+    for kind, left_out in KINDS:
         paths.append(Path(folder) / f"{kind}.json")
         write_list(paths[-1], ({key: value for key, value in result.items() if key != left_out}
                                for result in (results() if callable(results) else results)))
