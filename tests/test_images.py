@@ -7,7 +7,7 @@ import struct
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import Image, ImageOps, PngImagePlugin, features
 
 from tools.data import slow_reads
 from tools.data.images import decode_image, exif_orientation, image_size, read_image
@@ -122,6 +122,19 @@ def test_formats_that_need_a_plugin_are_named_with_it(tmp_path, kind):
                                         "install pillow-|but damaged)"):
         read_image(path)
     assert image_size(path) is None
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="needs a Pillow that writes AVIF")
+def test_a_damaged_head_of_avif_has_no_size(tmp_path):
+    file, path = io.BytesIO(), tmp_path / "a.avif"
+    Image.fromarray(PIXELS).save(file, "AVIF")
+    found = set()
+    for place in range(12, 300):
+        data = bytearray(file.getvalue())
+        data[place] ^= 0xFF
+        path.write_bytes(data)
+        found.add(image_size(path))
+    assert {None, (20, 30)} <= found
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("pillow_heif"), reason="needs pillow-heif")

@@ -21,7 +21,7 @@ HEAD = 64                          # bytes that tell the kind of a file
 TIFF_WIDTH, TIFF_HEIGHT = 256, 257
 warnings.filterwarnings("ignore", module="PIL")        # of damaged metadata, which do not matter
 UNREADABLE_HEAD = (OSError, ValueError, SyntaxError, EOFError, KeyError, TypeError, IndexError,
-                   OverflowError, NotImplementedError)           # what Pillow's readers raise
+                   OverflowError, RuntimeError)           # what Pillow's readers raise
 
 
 def read_image(path, apply_exif=False):
