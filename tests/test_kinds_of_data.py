@@ -242,6 +242,17 @@ def test_names_that_the_json_writes_in_another_way(make, tmp_path, name, written
     assert dataset.image_info(0)["file_name"] == written
 
 
+def test_one_file_does_not_stand_for_two_names(make, tmp_path):
+    """Annotations of one camera must not be learned on the pictures of another."""
+    write_grey_images(tmp_path, ["b.png", "c d.png"], SIZE)
+    names = ["left/a.png", "right/a.png", "b.png", "old/b.png", "c%20d.png", "c%20d.png"]
+    entries = [truth(square(1, 1, 9, SIZE), number, number) for number in range(1, 7)]
+    dataset = make(entries=entries, max_broken_images=0.5,
+                   images=[listed(number, name, *SIZE) for number, name in enumerate(names, 1)])
+    assert [dataset.image_info(index)["image_id"] for index in range(len(dataset))] == [3, 5, 6]
+    assert dataset.problems[coco.MISSING] == ["left/a.png", "right/a.png", "old/b.png"]
+
+
 def test_pipes_and_lost_links_are_missing_images(make, tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "link.png").symlink_to(tmp_path / "a.png")

@@ -6,6 +6,7 @@ Windows, only the end of a path of another machine or in an address, another cas
 """
 import os
 import unicodedata
+from collections import Counter
 from urllib.parse import unquote
 
 OTHER_NAME = "images that the json names in another way than their files (found)"
@@ -20,7 +21,16 @@ def find_files(folder, names):
         by_form = {form(name): name for name in present}
         found = [place or other_place(folder, name, present, by_form)
                  for place, name in zip(found, names, strict=True)]
+        found = without_shared(found, names)
     return found
+
+
+def without_shared(found, names):
+    """`found` without files that several names may mean: "left/1.png" and "right/1.png", where
+    there is one "1.png"; only a name that is exactly its file's keeps it."""
+    claims = Counter(place for place, _ in set(zip(found, names, strict=True)))
+    return [place if place == name or claims[place] == 1 else None
+            for place, name in zip(found, names, strict=True)]
 
 
 def is_regular(entry):
