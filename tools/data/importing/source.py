@@ -174,7 +174,8 @@ def parts_of(name):
     name = str(name)
     if "?d=" in name:                                  # Label Studio's local files
         name = name.partition("?d=")[2]
-    name = re.sub(r"^[a-zA-Z][\w+.-]+://[^/]*", "", name)
+    if address := re.match(r"[a-zA-Z][\w+.-]+://[^/]*", name):
+        name = name[address.end():].partition("?")[0]
     name = re.sub(r"^[a-zA-Z]:(?=[\\/])", "", name)
     return [part for part in re.split(r"[\\/]+", name) if part not in ("", ".")]
 
