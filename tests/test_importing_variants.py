@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.importing_data import Imported, blobs, photo, write
+from tests.importing_data import Imported, blobs, photo, png, write
+from tools.errors import UserError
 
 SHARES = [[12.5, 10], [50, 10], [25, 50]]              # percent of 80 x 60 pixels
 RING = [10, 6, 40, 6, 20, 30]                          # the same in pixels
@@ -82,3 +83,78 @@ class TestLabelStudio:
         write(tmp_path / "in" / "1.json", content)
         found = Imported(tmp_path / "in", tmp_path / "out")
         assert found.code == 0 and found.objects() == [("cat", [RING], 0)]
+
+
+class TestYolo:
+    LINE = "0 0.125 0.1 0.5 0.1 0.25 0.5\n"            # RING
+    YAML = "train: images/train\nval: images/val\nnames: [cat]\n"
+
+    def test_poses_have_no_outline(self, tmp_path):
+        photo(tmp_path / "in" / "images" / "train" / "a.jpg")
+        write(tmp_path / "in" / "labels" / "train" / "a.txt", "0 .5 .5 .2 .2 .4 .4 1 .6 .6 0\n")
+        write(tmp_path / "in" / "data.yaml", f"{self.YAML}kpt_shape: [2, 3]\n")
+        with pytest.raises(UserError, match="1 lines of key points without an outline"):
+            Imported(tmp_path / "in", tmp_path / "out")
+
+    def test_label_without_its_image_is_named(self, tmp_path):
+        photo(tmp_path / "in" / "images" / "train" / "a.jpg")
+        for name in ("a", "gone"):
+            write(tmp_path / "in" / "labels" / "train" / f"{name}.txt", self.LINE)
+        write(tmp_path / "in" / "data.yaml", self.YAML)
+        found = Imported(tmp_path / "in", tmp_path / "out")
+        assert found.code == 1 and found.objects() == [("cat", [RING], 0)]
+        assert "1 images that were not found\n  labels/train/gone.txt" in found.problems
+
+    @pytest.mark.parametrize("image, label", [
+        ("images/train/a.jpg", "labels/a.txt"), ("photos/a.jpg", "outlines/train/a.txt"),
+        ("images/train/a.jpg", "x/y/A.TXT")])
+    def test_label_in_another_folder(self, tmp_path, image, label):
+        photo(tmp_path / "in" / image)
+        write(tmp_path / "in" / label, "\n" + self.LINE)
+        write(tmp_path / "in" / "data.yaml", self.YAML)
+        found = Imported(tmp_path / "in", tmp_path / "out")
+        assert found.code == 0 and found.objects() == [("cat", [RING], 0)]
+
+    def test_label_of_another_split_is_not_taken(self, tmp_path):
+        for split, image in (("train", "a"), ("val", "b")):
+            photo(tmp_path / "in" / "images" / split / f"{image}.jpg", seed=ord(image))
+            write(tmp_path / "in" / "labels" / "val" / f"{image}.txt", self.LINE)
+        write(tmp_path / "in" / "data.yaml", self.YAML)
+        found = Imported(tmp_path / "in", tmp_path / "out")
+        assert found.objects() == [] and len(found.objects("b.jpg", "val")) == 1
+        assert "1 labelled images that data.yaml does not list" in found.problems
+
+    def test_data_yaml_as_the_source(self, tmp_path):
+        photo(tmp_path / "in" / "images" / "train" / "a.jpg")
+        write(tmp_path / "in" / "labels" / "train" / "a.txt", self.LINE)
+        path = write(tmp_path / "in" / "data.yaml", self.YAML)
+        write(tmp_path / "in" / "via.json", {"x": {"filename": "a.jpg", "regions": []}})
+        assert Imported(path, tmp_path / "out").objects() == [("cat", [RING], 0)]
+
+
+class TestPanoptic:
+    def source(self, folder):
+        masks = blobs(1, 3)
+        for number, name in enumerate("abc"):
+            photo(folder / f"{name}.jpg", seed=number)
+        png(folder / "segments" / "a.png", sum(mask * np.uint8(number) for number, mask
+                                               in enumerate(masks, 3)))
+        return masks, write(folder / "panoptic.json", {
+            "images": [{"id": number, "file_name": f"{name}.jpg", "height": 60, "width": 80}
+                       for number, name in enumerate("abc")],
+            "annotations": [{"image_id": 0, "file_name": "a.png", "segments_info": [
+                                {"id": number, "category_id": 1} for number in (3, 4)]},
+                            {"image_id": 2, "file_name": "c.png", "segments_info": []}],
+            "categories": [{"id": 1, "name": "cat", "isthing": 1}]})
+
+    @pytest.mark.parametrize("single", [False, True])
+    def test_nothing_is_dropped_in_silence(self, tmp_path, single):
+        masks, path = self.source(tmp_path / "in")
+        write(tmp_path / "in" / "instances.json", {"images": []})
+        found = Imported(path if single else path.parent, tmp_path / "out")
+        assert np.array_equal([mask for _, mask in found.masks()], masks[:2]) and found.code == 1
+        assert found.objects("b.jpg") == [] and len(found.jsons["train"]["images"]) == 2
+        for line in ("1 segments of a PNG that its json does not list\n  a.jpg: segment 5",
+                     "1 images without an annotation", "1 images whose PNG of segments was not"):
+            assert line in found.problems
+        assert ("1 json files that are not panoptic" in found.problems) != single

@@ -12,6 +12,7 @@ from tools.data.importing.source import split_of_file
 from tools.errors import shown
 
 NAME = "open-images"
+NO_MASK = "objects whose mask file was not found"
 RESIZED = "masks of another size than their image (brought to it by the nearest pixel)"
 
 
@@ -29,7 +30,7 @@ def is_mask_table(text):
 
 def read(source, collection):
     names = class_names(source)
-    files = {name.rpartition("/")[2]: name for name in source.ending(".png")}
+    files = {name.rpartition("/")[2]: name for name in source.ending(".png", around=True)}
     images = {}
     for name in source.images:
         images.setdefault(name.rpartition("/")[2].rpartition(".")[0], []).append(name)
@@ -43,7 +44,7 @@ def read(source, collection):
 def class_names(source):
     """{"/m/01g317": "Person"}."""
     found = {}
-    for name in source.ending(".csv"):
+    for name in source.ending(".csv", around=True):
         if "class-descriptions" in name.rpartition("/")[2]:
             rows = csv.reader(io.StringIO(source.text(name)))
             found.update({row[0]: row[1] for row in rows if len(row) > 1})
@@ -60,9 +61,12 @@ def read_row(row, table, known, collection):
     picture = collection.add_file(candidates[0], split=split_of_file(table))
     if picture is None:
         return None
+    file = files.get(path.rpartition("/")[2])
+    if file is None:
+        return collection.leave_out(NO_MASK, where)
     try:
-        mask = png_mask(collection.source.files[files[path.rpartition("/")[2]]])
-    except (KeyError, ValueError) as error:
+        mask = png_mask(collection.source.around[file])
+    except ValueError as error:
         return collection.leave_out(DAMAGED, f"{where}: {shown(str(error))}")
     if mask.shape != tuple(picture.size):
         collection.note(RESIZED, where)

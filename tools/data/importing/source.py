@@ -25,10 +25,12 @@ PEEKED = 20                        # json files that are looked into to recognis
 class Source:
     """The regular files of a folder.
 
-    path: a folder or an annotation file; of a file, only itself is read as annotations.
+    path: a folder or an annotation file; of a file, only itself is read as annotations, with what
+    it refers to around it.
     images: a folder to look for images in; "": where the annotations are.
     leave_out: a folder that is not looked into, such as one for the output.
-    files: {path below `root` with forward slashes: Path}.  UserError where there is nothing.
+    files: {path below `root` with forward slashes: Path}; around: those of the whole folder.
+    UserError where there is nothing.
     """
 
     def __init__(self, path, images="", leave_out=""):
@@ -42,6 +44,7 @@ class Source:
                             "another one, so that no file of yours is replaced")
         found = dict(walk(self.root, leave_out))
         self.files = found if path.is_dir() else {path.name: path}
+        self.around = {**found, **self.files}
         if not self.files:
             raise UserError(f"the folder '{path}' has no files in it")
         self.image_root = Path(images) if images else self.root
@@ -58,13 +61,13 @@ class Source:
     @functools.cached_property
     def real_paths(self):
         """Where the files really are, links resolved: what no output may replace."""
-        return {os.path.realpath(file) for file in (*self.files.values(), *self.images.values())}
+        return {os.path.realpath(file) for file in (*self.around.values(), *self.images.values())}
 
     @functools.cached_property
     def by_file_name(self):
-        """{name of a file without its folder, in small letters: [names]}."""
+        """{name of a file without its folder, in small letters: [names]}, of those around."""
         found = defaultdict(list)
-        for name in self.files:
+        for name in self.around:
             found[name.rpartition("/")[2].lower()].append(name)
         return found
 
@@ -76,9 +79,10 @@ class Source:
             found[name.rpartition("/")[2].rpartition(".")[0].lower()].append(name)
         return found
 
-    def ending(self, *suffixes):
+    def ending(self, *suffixes, around=False):
         """Sorted names of the files with one of these endings, whatever the case."""
-        return [name for name in self.files if name.lower().endswith(suffixes)]
+        return [name for name in (self.around if around else self.files)
+                if name.lower().endswith(suffixes)]
 
     def text(self, name):
         """The text of a file in any usual encoding.  UserError if it cannot be read."""
@@ -86,9 +90,9 @@ class Source:
 
     def bytes(self, name):
         try:
-            return self.files[name].read_bytes()
+            return self.around[name].read_bytes()
         except OSError as error:
-            raise UserError(f"'{self.files[name]}' cannot be read: {error.strerror}") from None
+            raise UserError(f"'{self.around[name]}' cannot be read: {error.strerror}") from None
 
     def json(self, name):
         """The content of a json file.  UserError if it is none."""

@@ -1,14 +1,15 @@
 """YOLO segmentation: images, a txt of the same name each, and data.yaml with the class names.
 
 A line is "class x1 y1 x2 y2 ..." in shares of the image's width and height.  The txt lies where
-".../images/..." becomes ".../labels/...", else beside the image; an image without one has no
-objects.  Lines of four numbers are boxes: they have no outline, so they are named and left out.
+".../images/..." becomes ".../labels/...", else beside the image, else it is the only one of its
+name; an image without one has no objects.  Lines of four numbers are boxes, and where data.yaml has
+kpt_shape all are poses: neither has an outline, so they are named and left out.
 """
 import re
 
-from tools.data.importing.collection import BOXES, DAMAGED_FILE, NO_OUTLINE
+from tools.data.importing.collection import BOXES, DAMAGED_FILE, NO_IMAGE, NO_OUTLINE
 from tools.data.importing.flat_yaml import read_yaml
-from tools.data.importing.source import SPLIT_NAMES, parts_of, resolved
+from tools.data.importing.source import SPLIT_NAMES, parts_of, resolved, split_of
 from tools.errors import UserError, shown
 
 NAME = "yolo"
@@ -18,6 +19,7 @@ LINE = re.compile(r"^\s*\d+(\.0+)?(\s+[-+.\deEnaif]+){4,}\s*$")
 CONFIDENCES = "lines that end in a confidence (left off)"
 NOT_SHARES = "lines whose numbers are no shares of the image (0 to 1)"
 UNKNOWN_CLASS = "lines of a class that has no name in data.yaml (named by its number)"
+POSES = "lines of key points without an outline (data.yaml has kpt_shape)"
 NOT_IN_SPLIT = "labelled images that data.yaml does not list"
 
 
@@ -46,11 +48,16 @@ def safe_yaml(source, name):
 
 
 def is_label_file(source, name):
+    return bool(label_images(source, name)) and has_lines(source, name)
+
+
+def has_lines(source, name):
+    """Whether a text starts with a line of a class and numbers."""
     try:
-        lines = source.text(name)[:100_000].split("\n")
+        text = source.text(name)[:100_000].strip()
     except UserError:
         return False
-    return bool(label_images(source, name)) and any(map(LINE.match, lines[:1]))
+    return bool(LINE.match(text.partition("\n")[0]))
 
 
 def label_images(source, name):
@@ -62,19 +69,20 @@ def read(source, collection):
     content = safe_yaml(source, yaml) if yaml else {}
     names = class_names(content.get("names"), source)
     collection.declare(name for _, name in sorted(names.items()))
-    labels = {name.lower(): name for name in source.ending(".txt")}
+    labels = {name.lower(): name for name in source.ending(".txt", around=bool(yaml))}
     listed = listed_images(content, yaml or "", source)
+    read_lines = name_poses if "kpt_shape" in content else read_labels
     used = set()
     for split, images in listed.items():
         for image in images:
-            picture = collection.add_file(image, split=split, viewed=True)
-            label = label_file(image, labels)
+            label = label_file(image, labels) or only_label(image, labels, source)
+            used.add(label)
+            picture = collection.add_file(image, split=split or split_of(label or ""), viewed=True)
             if picture is not None and label:
-                used.add(label)
-                read_labels(label, picture, names, collection)
+                read_lines(label, picture, names, collection)
     for name in sorted(set(labels.values()) - used):
-        if label_images(source, name) and is_label_file(source, name):
-            collection.leave_out(NOT_IN_SPLIT, name)
+        if has_lines(source, name):
+            collection.leave_out(NOT_IN_SPLIT if label_images(source, name) else NO_IMAGE, name)
 
 
 def class_names(names, source):
@@ -83,7 +91,7 @@ def class_names(names, source):
         return {int(key): value for key, value in names.items() if key.isdigit()}
     if isinstance(names, list):
         return dict(enumerate(names))
-    for name in source.ending(*NAME_LISTS):
+    for name in source.ending(*NAME_LISTS, around=True):
         return dict(enumerate(line.strip() for line in source.text(name).splitlines()
                               if line.strip()))
     return {}
@@ -117,7 +125,7 @@ def images_of(place, base, yaml, source):
             below = [name for name in source.images if name.startswith(path + "/")]
             if below:
                 return below
-            if path in source.files and path.lower().endswith(".txt"):
+            if path in source.around and path.lower().endswith(".txt"):
                 lines = source.text(path).split("\n")
                 found = [source.find_images(line.strip(), path) for line in lines if line.strip()]
                 return [names[0] for names in found if len(names) == 1]
@@ -137,6 +145,24 @@ def label_file(image, labels):
         candidates.append("/".join([*parts[:-1], "labels", parts[-1]]))
     return next((labels[f"{name}.txt".lower()] for name in candidates
                  if f"{name}.txt".lower() in labels), None)
+
+
+def only_label(image, labels, source):
+    """The one txt of an image's name wherever it lies, if no other image and split has the name."""
+    stem = image.rpartition("/")[2].rpartition(".")[0].lower()
+    found = [name for name in source.by_file_name.get(f"{stem}.txt", [])
+             if labels.get(name.lower()) == name]
+    if len(found) != 1 or len(source.images_by_stem[stem]) != 1:
+        return None
+    splits = {split_of(image), split_of(found[0])} - {""}
+    return found[0] if len(splits) < 2 and has_lines(source, found[0]) else None
+
+
+def name_poses(label, picture, names, collection):
+    """As `read_labels`, where no line has an outline."""
+    for number, line in enumerate(collection.source.text(label).splitlines(), 1):
+        if line.strip():
+            collection.leave_out(POSES, f"{label} line {number}")
 
 
 def read_labels(label, picture, names, collection):
