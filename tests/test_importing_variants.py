@@ -158,3 +158,77 @@ class TestPanoptic:
                      "1 images without an annotation", "1 images whose PNG of segments was not"):
             assert line in found.problems
         assert ("1 json files that are not panoptic" in found.problems) != single
+
+
+class TestVia:
+    def test_numbers_as_texts_several_ticks_and_one_line_per_image(self, tmp_path):
+        photo(tmp_path / "in" / "a.jpg")
+        box = {"name": "rect", "x": "10", "y": "20", "width": "30", "height": "15"}
+        triangle = {"name": "polygon", "all_points_x": RING[::2], "all_points_y": RING[1::2]}
+        regions = [{"shape_attributes": shape, "region_attributes": {"type": value}}
+                   for shape, value in ((triangle, {"cat": True, "dog": True}), (box, "dog"))]
+        write(tmp_path / "in" / "via.json", {
+            name: {"filename": name, "size": 1, "regions": regions} for name in ("a.jpg", "b.jpg")})
+        found = Imported(tmp_path / "in", tmp_path / "out")
+        assert found.objects() == [("cat", [RING], 0), ("dog", [[10, 20, 40, 20, 40, 35, 10, 35]],
+                                                        0)]
+        assert "1 regions with several classes ticked" in found.problems
+        assert "1 images that were not found\n  b.jpg\n" in found.problems
+        assert "several places" not in found.problems
+
+
+class TestOpenImages:
+    def test_the_csv_as_the_source(self, tmp_path):
+        root, masks = tmp_path / "in", blobs(2, 2)
+        photo(root / "train" / "00ab.jpg")
+        rows = ["MaskPath,ImageID,LabelName"]
+        for number, mask in enumerate(masks):
+            png(root / "masks" / f"00ab_m01_{number}.png", mask * np.uint8(255))
+            rows += [f"00ab_m01_{number}.png,00ab,/m/01", f"ff_{number}.png,ff,/m/01"]
+        table = write(root / "train-annotations-object-segmentation.csv",
+                      "\n".join([*rows, "gone.png,00ab,/m/01", "00ab_m01_0.png,00ab,"]))
+        write(root / "class-descriptions-boxable.csv", "/m/01,Fig\n")
+        found = Imported(table, tmp_path / "out")
+        assert [label for label, _ in found.masks("00ab.jpg")] == ["Fig", "Fig"]
+        assert np.array_equal([mask for _, mask in found.masks("00ab.jpg")], masks)
+        for line in (": ff (2 objects)", "1 objects whose mask file was not found",
+                     "1 objects without a class"):
+            assert line in found.problems
+        assert "several places" not in found.problems
+
+
+class TestSeveralFilesOfOneName:
+    def shape(self, label):
+        return {"label": label, "points": np.reshape(RING, (3, 2)).tolist(),
+                "shape_type": "polygon", "group_id": None}
+
+    @pytest.mark.parametrize("annotations, images", [
+        ("{}/ann", "{}/img"), ("labels/{}", "images/{}"), ("{}/labels", "{}/pictures/jpg")])
+    def test_the_one_nearest_to_the_annotations(self, tmp_path, annotations, images):
+        for number, folder in enumerate(("one", "two")):
+            photo(tmp_path / "in" / images.format(folder) / "a.jpg", seed=number)
+            write(tmp_path / "in" / annotations.format(folder) / "a.json", {
+                "shapes": [self.shape(folder)], "imagePath": "a.jpg", "imageData": None,
+                "imageHeight": 60, "imageWidth": 80})
+        found = Imported(tmp_path / "in", tmp_path / "out")
+        assert "2 images whose name fits several files (the one nearest" in found.problems
+        names = [entry["file_name"] for entry in found.jsons["train"]["images"]]
+        assert len(names) == 2 and found.code == 0
+        for name in names:
+            [(label, segmentation, _)] = found.objects(name)
+            assert label in name and segmentation == [RING]
+
+    def test_the_one_of_the_split(self, tmp_path):
+        for split in ("train", "val"):
+            photo(tmp_path / "in" / "images" / split / "0001.jpg", seed=len(split))
+            write(tmp_path / "in" / "annotations" / f"instances_{split}.json", {
+                "images": [{"id": 1, "file_name": "0001.jpg", "height": 60, "width": 80}],
+                "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "iscrowd": 0,
+                                 "segmentation": [RING]}],
+                "categories": [{"id": 1, "name": split}]})
+        found = Imported(tmp_path / "in", tmp_path / "out", "--copy-images")
+        for split in ("train", "val"):
+            assert found.objects("0001.jpg", split) == [(split, [RING], 0)]
+            copied = tmp_path / "out" / "images" / split / "images" / split / "0001.jpg"
+            assert copied.read_bytes() == \
+                (tmp_path / "in" / "images" / split / "0001.jpg").read_bytes()

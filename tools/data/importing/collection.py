@@ -10,7 +10,7 @@ import numpy as np
 
 from tools.data.images import exif_orientation, image_size
 from tools.data.importing.outlines import flat_ring, turned_back, turned_mask_back
-from tools.data.importing.source import parts_of, split_of
+from tools.data.importing.source import nearest_to, parts_of, split_of
 from tools.data.masks import mask_to_rle, polygons_to_mask
 from tools.errors import UserError, shown
 from tools.progress import Progress
@@ -21,6 +21,7 @@ DAMAGED = "objects whose mask is damaged"
 OTHER_SIZE = "images of another size than their annotations say"
 UNREADABLE = "images whose file cannot be read"
 AMBIGUOUS = "images whose name fits several files"
+NEAREST = "images whose name fits several files (the one nearest to its annotations is used)"
 NO_IMAGE = "images that were not found"
 DAMAGED_FILE = "files that cannot be read"
 BOXES = "boxes without an outline"
@@ -105,7 +106,10 @@ class Collection:
         split: None: as the folders say.  viewed: the tool shows images turned by EXIF.
         """
         found = self.source.find_images(name, beside)
-        if len(found) > 1:
+        if len(found) > 1 and len(near := nearest_to(beside, found, split)) == 1:
+            self.note(NEAREST, f"{name}: {near[0]}")
+            found = near
+        elif len(found) > 1:
             return self.leave_out(AMBIGUOUS, f"{name}: {', '.join(found[:3])}")
         split = split_of(found[0] if found else name) if split is None else split
         if found:

@@ -35,10 +35,24 @@ def read(source, collection):
     for name in source.images:
         images.setdefault(name.rpartition("/")[2].rpartition(".")[0], []).append(name)
     for table in source.ending(".csv"):
-        text = source.text(table)
+        text, rows = source.text(table), {}
         if is_mask_table(text[:1000]):
             for row in csv.DictReader(io.StringIO(text.replace("\0", ""))):
-                read_row(row, table, (names, files, images), collection)
+                rows.setdefault(str(row.get("ImageID")), []).append(row)
+        for image, own in rows.items():
+            picture = find_picture(image, table, images, collection, len(own))
+            for row in own if picture else []:
+                read_row(row, f"{table}: {row.get('MaskPath')}", (names, files), picture,
+                         collection)
+
+
+def find_picture(image, table, images, collection, count):
+    """The Picture of an ImageID; None and counted where there is not one file."""
+    found = images.get(image, [])
+    if len(found) == 1:
+        return collection.add_file(found[0], split=split_of_file(table))
+    where = f"{table}: {image} ({count} objects)"
+    return collection.leave_out(AMBIGUOUS if found else NO_IMAGE, where)
 
 
 def class_names(source):
@@ -51,17 +65,9 @@ def class_names(source):
     return found
 
 
-def read_row(row, table, known, collection):
-    names, files, images = known
-    path, image = str(row.get("MaskPath")), str(row.get("ImageID"))
-    where = f"{table}: {path}"
-    candidates = images.get(image, [])
-    if len(candidates) != 1:
-        return collection.leave_out(AMBIGUOUS if candidates else NO_IMAGE, where)
-    picture = collection.add_file(candidates[0], split=split_of_file(table))
-    if picture is None:
-        return None
-    file = files.get(path.rpartition("/")[2])
+def read_row(row, where, known, picture, collection):
+    names, files = known
+    file = files.get(str(row.get("MaskPath")).rpartition("/")[2])
     if file is None:
         return collection.leave_out(NO_MASK, where)
     try:
@@ -71,5 +77,5 @@ def read_row(row, table, known, collection):
     if mask.shape != tuple(picture.size):
         collection.note(RESIZED, where)
         mask = nearest(mask, picture.size)
-    label = str(row.get("LabelName"))
+    label = str(row.get("LabelName") or "")
     return collection.add_mask(picture, names.get(label, label), mask)

@@ -19,6 +19,7 @@ UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")           # of Label Studio
 SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val",
                "validation": "val", "dev": "val", "test": "test", "testing": "test"}
 SPLIT_WORD = re.compile(r"(?<![a-z])(train|training|valid|validation|val|test|testing)(?![a-z])")
+IMAGE_FOLDER = re.compile(r"(?i)(jpeg)?(images?|imgs?)(?![a-z])")
 PEEKED = 20                        # json files that are looked into to recognise a format
 
 
@@ -203,6 +204,19 @@ def common_tail(parts, others):
             break
         count += 1
     return count
+
+
+def nearest_to(file, images, split=""):
+    """Those of some images that are of a split and share most folders with an annotation file."""
+    folders = set(parts_of(file.lower())[:-1])
+
+    def nearness(name):
+        own = name.lower().split("/")[:-1]
+        return (bool(split) and split_of(name) == split, len(folders.intersection(own)),
+                any(map(IMAGE_FOLDER.match, own)))
+
+    best = max(map(nearness, images))
+    return [name for name in images if nearness(name) == best]
 
 
 def split_of(name):

@@ -5,6 +5,7 @@ The class is the region attribute of an obvious name, else the one that most reg
 import csv
 import io
 import json
+import math
 from collections import Counter
 
 from tools.data.importing.collection import (
@@ -16,7 +17,7 @@ from tools.data.importing.collection import (
     as_list,
     text_label,
 )
-from tools.data.importing.outlines import ellipse, flat_ring, rectangle
+from tools.data.importing.outlines import ellipse, flat_ring, number, rectangle
 from tools.errors import UserError, shown
 
 NAME = "via"
@@ -26,6 +27,7 @@ SHAPES = dict(zip("123456789", ("point", "rect", "circle", "ellipse", "line", "p
 DEFAULT_CLASS = "object"
 CLASS_FROM = "attributes that the classes are taken from"
 UNLABELLED = f"regions without a class (as '{DEFAULT_CLASS}')"
+SEVERAL_CLASSES = "regions with several classes ticked (the first is used)"
 NO_ATTRIBUTE = "regions without a value of the class attribute"
 
 
@@ -68,9 +70,12 @@ def read(source, collection):
     attribute = class_attribute([region for _, _, region in regions if region])
     if attribute:
         collection.note(CLASS_FROM, attribute)
+    by_image = {}
     for image, file, region in regions:
+        by_image.setdefault((image, file), []).append(region)
+    for (image, file), own in by_image.items():
         picture = collection.add_picture(image, None, file, viewed=True)
-        if picture is not None and region:
+        for region in filter(None, own if picture else []):
             read_region(region, attribute, picture, collection, f"{image}: {shown(region['name'])}")
 
 
@@ -112,11 +117,11 @@ def read_version_3(content):
     found, used = [], set()
     for entry in map(as_dict, content["metadata"].values()):
         view = as_dict(views.get(str(entry.get("vid"))))
-        for number in as_list(view.get("fid_list")) or [entry.get("vid")]:
-            file = files.get(str(number))
+        for image in as_list(view.get("fid_list")) or [entry.get("vid")]:
+            file = files.get(str(image))
             if file is None or not as_list(entry.get("xy")):
                 continue
-            used.add(str(number))
+            used.add(str(image))
             name = str(file.get("src") or file.get("fname"))
             attributes = named_attributes(as_dict(entry.get("av")), content["attribute"])
             kind, *values = entry["xy"]
@@ -156,11 +161,14 @@ def label_of(value):
 
 
 def read_region(region, attribute, picture, collection, where):
-    label = label_of(region["attributes"].get(attribute)) if attribute else DEFAULT_CLASS
+    value = region["attributes"].get(attribute)
+    label = label_of(value) if attribute else DEFAULT_CLASS
     if not label:
         return collection.leave_out(NO_ATTRIBUTE, where)
     if not attribute:
         collection.note(UNLABELLED, where)
+    if sum(map(bool, as_dict(value).values())) > 1:
+        collection.note(SEVERAL_CLASSES, f"{where}: {shown(label)}")
     try:
         ring = outline(region, collection, where)
     except (ValueError, TypeError, KeyError):
@@ -181,14 +189,15 @@ def outline(region, collection, where):
         if kind == "extreme rectangle":
             return rectangle(min(values[::2]), min(values[1::2]),
                              max(values[::2]), max(values[1::2]))
-        x, y, width, height = values or [region[key] for key in ("x", "y", "width", "height")]
+        x, y, width, height = map(number, values or [region[key] for key in
+                                                     ("x", "y", "width", "height")])
         return flat_ring(rectangle(x, y, x + width, y + height))
     if kind == "circle":
         x, y, radius = values or [region[key] for key in ("cx", "cy", "r")]
         return ellipse(x, y, radius, radius)
     if kind == "ellipse":
         x, y, radius_x, radius_y = values or [region[key] for key in ("cx", "cy", "rx", "ry")]
-        return ellipse(x, y, radius_x, radius_y, 57.29577951308232 * region.get("theta", 0))
+        return ellipse(x, y, radius_x, radius_y, math.degrees(number(region.get("theta") or 0)))
     if kind == "extreme circle":
         return circle_through(values)
     return None
