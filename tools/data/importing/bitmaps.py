@@ -9,7 +9,7 @@ import warnings
 import zlib
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageSequence
 
 MOST_PIXELS = 2**29                # of a mask; a damaged head may state any number
 MOST_BYTES = 2**26                 # that a compressed mask may unpack to
@@ -29,6 +29,17 @@ def png_values(file):
     bands = np.asarray(image.convert("RGBA")).astype(np.int64)
     values = bands[..., 0] + 256 * bands[..., 1] + 65536 * bands[..., 2]
     return np.where(bands[..., 3] > 0, values, 0)
+
+
+def png_pages(file):
+    """As `png_values`, for every page of a picture."""
+    image = opened(file)
+    if image.width * image.height * getattr(image, "n_frames", 1) > MOST_PIXELS:
+        raise ValueError(f"{image.n_frames} masks of {image.width} x {image.height} pixels")
+    try:
+        return [png_values(page.copy()) for page in ImageSequence.Iterator(image)]
+    except (OSError, SyntaxError, EOFError) as error:
+        raise ValueError(f"not a picture: {error}") from None
 
 
 def png_mask(file):

@@ -2,18 +2,22 @@
 
 Masks lie in a folder whose name says so (masks, PedMasks, photo.jpg.masks), or their own name does
 (photo_mask.png).  One belongs to the image whose name it has or starts with, else to that which a
-folder above it is named after, else to the only image beside its folder.  The class is the folder
-that is named neither after masks nor after an image, or the word in the file's name
-("001_cat.png"), or "object".
+folder above it is named after, else to the only image beside its folder, else to the image of the
+same number or words (mask_7.png, img_7.jpg).  The class is the folder that is named neither after
+masks nor after an image, or the word in the file's name ("001_cat.png"), or "object"; Roboflow's
+_classes.csv names the values of class maps.
 """
+import csv
+import io
+import os
 import re
 from collections import defaultdict
 
 import cv2
 import numpy as np
 
-from tools.data.importing.bitmaps import png_values, values_in
-from tools.data.importing.collection import DAMAGED
+from tools.data.importing.bitmaps import png_pages, values_in
+from tools.data.importing.collection import DAMAGED, DAMAGED_FILE, text_label
 from tools.data.importing.source import SPLIT_WORD, split_of
 from tools.errors import shown
 
@@ -22,6 +26,7 @@ FOLDER = re.compile(r"(?i)(mask|^(annotations?|labels?|instances?|seg(mentation)
                     r"ground_?truths?|gt)(?![a-z]))")
 MASK_WORD = re.compile(r"(?i)(?<![a-z])(masks?|seg(mentation)?|labels?|instances?|inst|objects?|"
                        r"obj|gt|ids)(?![a-z])")
+IMAGE_WORD = re.compile(r"(?i)images?|imgs?|im|photos?|pictures?|pics?|rgb|sat|orig(inal)?")
 MASK_ENDING = re.compile(r"(?i)[_.-](masks?|seg|labels?|instances?|instanceids)(?=[_.-]?\d*$)")
 HASH = re.compile(r"^[0-9a-f]{16,}$")
 DEFAULT_CLASS = "object"
@@ -31,6 +36,9 @@ NO_OWNER = "masks that belong to no image"
 SOFT = "masks with soft edges (what is brighter than half is the object)"
 BORDERS = "masks with a border of value 255 between objects (belongs to none)"
 PIECES = "masks of one value in several separate pieces (one object each)"
+PAGES = "masks of several pages (each with objects of its own)"
+CLASS_MAPS = "masks whose values are classes (all of a class in an image is one object)"
+BORDER_WIDTH = 9                   # pixels; VOC's are 5 wide
 
 
 def recognise(source):
@@ -41,16 +49,24 @@ def recognise(source):
     return None
 
 
-def is_mask(name):
-    """Whether a picture is a mask by the name of a folder or its own."""
-    *folders, file = name.split("/")
+def is_mask(name, top=0):
+    """Whether a picture is a mask by the name of a folder below the `top` ones, or its own."""
+    *folders, file = name.split("/")[top:]
     return any(map(FOLDER.search, folders)) or bool(
         MASK_ENDING.search(file.rpartition(".")[0]))
 
 
+def shared_folders(source):
+    """How many folders lie above all pictures: their names tell none apart (my_masks/images)."""
+    if source.image_root != source.root:
+        return 0
+    return len(os.path.commonprefix([name.split("/")[:-1] for name in source.images]))
+
+
 def mask_files(source):
+    top = shared_folders(source)
     return [name for name in source.ending(".png", ".bmp", ".tif", ".tiff", ".gif", ".jpg", ".jpeg")
-            if is_mask(name)]
+            if is_mask(name, top)]
 
 
 class Images:
@@ -58,19 +74,22 @@ class Images:
 
     def __init__(self, source):
         self.by_stem, self.by_folder = defaultdict(list), defaultdict(list)
-        for name in source.images:
-            if not is_mask(name):
-                folder, _, file = name.rpartition("/")
-                self.by_stem[file.rpartition(".")[0].lower()].append(name)
-                self.by_stem[file.lower()].append(name)
-                self.by_folder[folder].append(name)
+        self.by_words = defaultdict(list)
+        top = shared_folders(source)
+        self.names = [name for name in source.images if not is_mask(name, top)]
+        for name in self.names:
+            folder, _, file = name.rpartition("/")
+            stem = file.rpartition(".")[0].lower()
+            self.by_stem[stem].append(name)
+            self.by_stem[file.lower()].append(name)
+            self.by_words[words_of(stem)].append(name)
+            self.by_folder[folder].append(name)
 
     def owner(self, mask):
         """(image, rest of the mask's own name, folders that may name the class), or None."""
         *folders, file = mask.split("/")
         stem = file.rpartition(".")[0]
-        for end in [len(stem), *(found.start() for found in
-                                 reversed(list(re.finditer(r"[_\-. ]", stem))))]:
+        for end in word_ends(stem):
             if image := self.nearest(stem[:end], mask):
                 return image, stem[end:], own_folders(folders, image)
         for depth in range(len(folders) - 1, -1, -1):
@@ -82,12 +101,28 @@ class Images:
                       if folder.split("/")[:depth] == folders[:depth]] if depth else []
             if len(beside) == 1:
                 return beside[0], stem, folders[depth:]
+        words = words_of(stem.lower())
+        for end in word_ends(words):
+            if words[:end] and len(found := self.by_words.get(words[:end], [])) == 1:
+                return found[0], words[end:], own_folders(folders, found[0])
         return None
 
     def nearest(self, stem, mask):
         """The image of this name whose folders have most in common with those of a mask."""
         found = self.by_stem.get(stem.lower(), [])
         return max(found, key=lambda name: common_head(name, mask), default=None) if stem else None
+
+
+def word_ends(stem):
+    """Where a name may end that others start with: after it all, before its last word, ..."""
+    return [len(stem), *(found.start() for found in reversed(list(re.finditer(r"[_\-. ]", stem))))]
+
+
+def words_of(stem):
+    """The words and numbers of a name but for those that say "mask" or "image": 007, a_3."""
+    words = re.findall(r"[^\W\d_]+|\d+", stem)
+    return "_".join(word for word in words
+                    if not MASK_WORD.fullmatch(word) and not IMAGE_WORD.fullmatch(word))
 
 
 def own_folders(folders, image):
@@ -109,6 +144,7 @@ def common_head(name, other):
 
 def read(source, collection):
     images, by_image = Images(source), defaultdict(list)
+    classes = class_maps(source, collection)
     for name in mask_files(source):
         owner = images.owner(name)
         if owner is None:
@@ -116,12 +152,25 @@ def read(source, collection):
             continue
         image, rest, folders = owner
         by_image[image].append((name, class_name(rest, folders)))
-    for image in source.images:
-        if is_mask(image):
-            continue
+    for image in images.names:
         picture = collection.add_file(image, split=split_of(image))
         for name, label in by_image[image] if picture else []:
-            read_mask(name, label, picture, collection)
+            read_file(name, label, classes.get(name.rpartition("/")[0]), picture, collection)
+
+
+def class_maps(source, collection):
+    """{folder: {value: class}} of Roboflow's _classes.csv."""
+    found = {}
+    for name in source.ending("_classes.csv", around=True):
+        try:
+            rows = list(csv.reader(io.StringIO(source.text(name).replace("\0", ""))))
+        except csv.Error as error:
+            collection.leave_out(DAMAGED_FILE, f"{name}: {error}")
+            continue
+        found[name.rpartition("/")[0]] = {
+            int(row[0]): text_label(row[1]) for row in rows
+            if len(row) > 1 and row[0].strip().isdecimal() and text_label(row[1])}
+    return found
 
 
 def class_name(rest, folders):
@@ -135,27 +184,48 @@ def class_name(rest, folders):
     return word.strip().replace(" ", "_") or DEFAULT_CLASS
 
 
-def read_mask(name, label, picture, collection):
+def read_file(name, label, classes, picture, collection):
     try:
-        values = png_values(collection.source.files[name])
+        pages = png_pages(collection.source.around[name])
     except ValueError as error:
         collection.leave_out(DAMAGED, f"{name}: {shown(str(error))}")
         return
-    if values.shape != tuple(picture.size):
-        collection.leave_out(DAMAGED, f"{name}: {values.shape} for an image of {picture.size} "
-                                      "(height, width)")
-        return
+    if len(pages) > 1:
+        collection.note(PAGES, name)
+    for values in pages:
+        if values.shape != tuple(picture.size):
+            collection.leave_out(DAMAGED, f"{name}: {values.shape} for an image of {picture.size} "
+                                          "(height, width)")
+        elif classes:
+            collection.note(CLASS_MAPS, name)
+            for value in values_in(values):
+                collection.add_mask(picture, classes.get(value, str(value)), values == value)
+        else:
+            read_values(values, name, label, picture, collection)
+
+
+def read_values(values, name, label, picture, collection):
     if is_soft(values):
         collection.note(SOFT, name)
         values = (gray(values) > SOFT_EDGE).astype(np.int64)
     found = values_in(values)
-    if len(found) > 1 and found[-1] == VOID:
+    if is_border(values, found):
         collection.note(BORDERS, name)
         found = found[:-1]
     if len(found) == 1 and cv2.connectedComponents((values == found[0]).astype(np.uint8))[0] > 2:
         collection.note(PIECES, name)
     for value in found:
         collection.add_mask(picture, label, values == value)
+
+
+def is_border(values, found):
+    """Whether 255 is no object: thin, and not the last of evenly spaced values (85, 170, 255)."""
+    if len(found) < 2 or found[-1] != VOID:
+        return False
+    steps = np.diff([0, *found])
+    kernel = np.ones((BORDER_WIDTH, BORDER_WIDTH), np.uint8)
+    thick = cv2.erode((values == VOID).astype(np.uint8), kernel).any()
+    return not thick and np.ptp(steps) > 1
 
 
 def gray(values):

@@ -138,7 +138,8 @@ def named_attributes(values, attributes):
         attribute = attributes.get(str(key))
         if isinstance(attribute, dict):
             options = as_dict(attribute.get("options"))
-            named[str(attribute.get("aname"))] = options.get(str(value), value)
+            chosen = [text_label(options[key]) for key in str(value).split(",") if key in options]
+            named[str(attribute.get("aname"))] = dict.fromkeys(chosen, True) if chosen else value
     return named
 
 

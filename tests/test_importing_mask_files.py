@@ -1,0 +1,72 @@
+"""Further ways in which people name and paint masks as pictures."""
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.importing_data import SIZE, Imported, blobs, photo, png, write
+
+
+def painted(masks, values):
+    return sum(mask * np.uint8(value) for mask, value in zip(masks, values, strict=True))
+
+
+def same(found, label, masks):
+    return [name for name, _ in found] == [label] * len(masks) and np.array_equal(
+        [mask for _, mask in found], masks)
+
+
+@pytest.mark.parametrize("image, mask", [
+    ("my_masks/images/a.jpg", "my_masks/masks/a.png"),
+    ("images/img_007.jpg", "masks/mask_007.png"), ("image7.jpg", "mask7.png.png"),
+    ("photos/x_sat.jpg", "photos/x_mask.png"), ("rgb/12 image.jpg", "gt/12 label.png")])
+def test_which_image_a_mask_belongs_to(tmp_path, image, mask):
+    masks = blobs(7)
+    photo(tmp_path / "in" / image)
+    photo((tmp_path / "in" / image).with_name("other 12345.jpg"), seed=1)
+    png(tmp_path / "in" / mask.replace(".png.png", "_mask.png"), painted(masks, [1, 2, 3]))
+    found = Imported(tmp_path / "in", tmp_path / "out")
+    name = image.rpartition("/")[2]
+    assert found.code == 0 and same(found.masks(name), "object", masks)
+    assert found.objects("other 12345.jpg") == []
+
+
+def test_a_folder_of_the_image_is_stronger_than_a_number(tmp_path):
+    masks = blobs(7)
+    for number in (3, 5):
+        photo(tmp_path / "in" / "images" / f"img{number}.jpg", seed=number)
+    png(tmp_path / "in" / "masks" / "img5" / "mask_3.png", masks[0] * np.uint8(255))
+    found = Imported(tmp_path / "in", tmp_path / "out")
+    assert same(found.masks("img5.jpg"), "object", masks[:1]) and not found.objects("img3.jpg")
+
+
+@pytest.mark.parametrize("values", [(85, 170, 255), (64, 128, 255), (1, 2, 255)])
+def test_255_may_be_an_object(tmp_path, values):
+    """Evenly spaced, or thicker than a border."""
+    masks = np.zeros((3, *SIZE), bool)
+    for mask, left in zip(masks, (2, 22, 42), strict=True):
+        mask[5:45, left:left + (6 if values[0] == 85 else 15)] = True
+    photo(tmp_path / "in" / "images" / "a.jpg")
+    png(tmp_path / "in" / "masks" / "a.png", painted(masks, values))
+    found = Imported(tmp_path / "in", tmp_path / "out")
+    assert found.problems == "" and same(found.masks(), "object", masks)
+
+
+def test_pages_of_a_tiff(tmp_path):
+    masks = blobs(7)
+    photo(tmp_path / "in" / "images" / "a.jpg")
+    pages = [Image.fromarray(mask * np.uint8(255)) for mask in masks]
+    (tmp_path / "in" / "masks").mkdir()
+    pages[0].save(tmp_path / "in" / "masks" / "a.tif", save_all=True, append_images=pages[1:])
+    found = Imported(tmp_path / "in", tmp_path / "out")
+    assert same(found.masks(), "object", masks) and "1 masks of several pages" in found.problems
+
+
+def test_class_maps_of_roboflow(tmp_path):
+    masks = blobs(7, 3)
+    photo(tmp_path / "in" / "train" / "a_jpg.rf.0123.jpg")
+    png(tmp_path / "in" / "train" / "a_jpg.rf.0123_mask.png", painted(masks, [1, 2, 4]))
+    write(tmp_path / "in" / "train" / "_classes.csv",
+          "Pixel Value, Class\n0, background\n1, cat\n2, big dog\n")
+    found = Imported(tmp_path / "in", tmp_path / "out").masks("0123.jpg")
+    assert [label for label, _ in found] == ["cat", "big dog", "4"]
+    assert np.array_equal([mask for _, mask in found], masks)
