@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.importing_data import Imported, blobs, photo, png, write
+from tests.importing_data import SIZE, Imported, blobs, photo, png, write
+from tools.data.masks import polygons_to_mask
 from tools.errors import UserError
 
 SHARES = [[12.5, 10], [50, 10], [25, 50]]              # percent of 80 x 60 pixels
@@ -232,3 +233,63 @@ class TestSeveralFilesOfOneName:
             copied = tmp_path / "out" / "images" / split / "images" / split / "0001.jpg"
             assert copied.read_bytes() == \
                 (tmp_path / "in" / "images" / split / "0001.jpg").read_bytes()
+
+    def test_other_json_files_beside(self, tmp_path):
+        for number in range(50):
+            write(tmp_path / "in" / f"{number}.json", {"settings": number})
+        photo(tmp_path / "in" / "photos" / "a.jpg")
+        write(tmp_path / "in" / "photos" / "a.json", {
+            "shapes": [self.shape("cat")], "imagePath": "a.jpg", "imageData": None})
+        found = Imported(tmp_path / "in", tmp_path / "out")
+        assert found.objects() == [("cat", [RING], 0)]
+        assert "50 json files that are not labelme's" in found.problems
+
+
+class TestCoco:
+    def test_any_nesting_and_measures_that_are_null(self, tmp_path):
+        photo(tmp_path / "in" / "a.jpg")
+        points = np.reshape(RING, (3, 2)).tolist()
+        kinds = [[RING], RING, points, [points], [list(map(str, RING))]]
+        moved = [[[value + number for value in np.ravel(np.array(kind, float))]]
+                 for number, kind in enumerate(kinds)]
+        write(tmp_path / "in" / "all.json", {
+            "images": [{"id": "1", "file_name": "images\\a.jpg", "height": None, "width": None}],
+            "annotations": [{"id": number, "image_id": 1, "category_id": "7", "iscrowd": None,
+                             "segmentation": kind, "area": None, "bbox": None}
+                            for number, kind in enumerate([*kinds, moved[1], moved[2]])],
+            "categories": [{"id": 7, "name": "cat"}]})
+        found = Imported(tmp_path / "in", tmp_path / "out")
+        assert found.code == 0 and [kind for _, kind, _ in found.objects()] == \
+            [*kinds, moved[1], moved[2]]
+        area = polygons_to_mask([RING], SIZE).sum()
+        for entry in found.jsons["train"]["annotations"][:5]:
+            assert entry["area"] == area and entry["bbox"][:2] == [10, 6]
+
+
+class TestSupervisely:
+    def test_files_named_without_the_ending_of_their_image(self, tmp_path):
+        for number, folder in enumerate(("one", "two")):
+            photo(tmp_path / "in" / folder / "img" / "a.jpg", seed=number)
+            write(tmp_path / "in" / folder / "ann" / "a.json", {
+                "size": {"height": 60, "width": 80}, "objects": [
+                    {"classTitle": folder, "bitmap": None, "points": {
+                        "exterior": np.reshape(RING, (3, 2)).tolist(), "interior": []}}]})
+        found = Imported(tmp_path / "in", tmp_path / "out")
+        for folder in ("one", "two"):
+            assert found.objects(f"{folder}/img/a.jpg") == [(folder, [RING], 0)]
+
+
+class TestVoc:
+    def test_dark_red_and_a_mask_without_classes(self, tmp_path):
+        """(128, 0, 0) is the colour of class 1, and as a number it is 128."""
+        mask, root = blobs(4)[0], tmp_path / "in"
+        red = np.zeros((*SIZE, 3), np.uint8)
+        red[mask] = 128, 0, 0
+        for name in "ab":
+            photo(root / "JPEGImages" / f"{name}.jpg", seed=ord(name))
+            png(root / "SegmentationObject" / f"{name}.png", red)
+        png(root / "SegmentationClass" / "a.png", red)
+        found = Imported(root, tmp_path / "out")
+        [(label, pixels)] = found.masks()
+        assert label == "aeroplane" and np.array_equal(pixels, mask)
+        assert "1 masks in SegmentationObject without their twin" in found.problems

@@ -13,6 +13,7 @@ from pycocotools import mask as coco_mask
 from tools.data.importing.collection import DAMAGED, NO_IMAGE
 from tools.data.importing.outlines import flat_ring
 from tools.data.masks import rle_runs, segmentation_to_rle
+from tools.data.segmentations import parts_of
 from tools.errors import UserError
 from tools.files import atomic_file, write_json
 from tools.progress import progress
@@ -178,7 +179,9 @@ def add_entries(content, pictures, numbers, first, collection):
 
 def annotation(thing, size, where, collection):
     """The COCO annotation without ids; None and counted where its mask is damaged."""
-    entry = {**thing.fields, "segmentation": thing.segmentation, "iscrowd": int(thing.crowd)}
+    fields = {key: value for key, value in thing.fields.items()
+              if value is not None or key not in ("area", "bbox")}
+    entry = {**fields, "segmentation": thing.segmentation, "iscrowd": int(thing.crowd)}
     if "area" in entry and "bbox" in entry:
         return entry
     try:
@@ -192,12 +195,12 @@ def annotation(thing, size, where, collection):
 
 
 def checked_rle(segmentation, size):
-    """The mask as an RLE.  Raises ValueError for what is none."""
+    """The mask as an RLE, of any nesting.  Raises ValueError for what is none."""
     if isinstance(segmentation, dict):
         rle_runs(segmentation, size)
-    else:
-        segmentation = [flat_ring(polygon) for polygon in segmentation]
-    return segmentation_to_rle(segmentation, size)
+        return segmentation_to_rle(segmentation, size)
+    rings = [flat_ring(part or []) for part in parts_of(segmentation)]
+    return segmentation_to_rle(rings, size)
 
 
 def summary(split, path, root, content):

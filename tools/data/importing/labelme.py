@@ -101,8 +101,8 @@ def embedded_picture(name, named, text, size, collection):
     try:
         data = unpacked_base64(text)
         width, height = Image.open(io.BytesIO(data)).size
-    except (ValueError, OSError, Image.DecompressionBombError) as error:
-        return collection.leave_out(DAMAGED_FILE, f"{name}: its imageData: {shown(str(error))}")
+    except (ValueError, OSError, Image.DecompressionBombError):
+        return collection.leave_out(DAMAGED_FILE, f"{name}: its imageData is no picture")
     if size not in (None, (height, width)):
         size = (height, width)
     folder = name.rpartition("/")[0]

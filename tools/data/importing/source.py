@@ -20,7 +20,8 @@ SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "va
                "validation": "val", "dev": "val", "test": "test", "testing": "test"}
 SPLIT_WORD = re.compile(r"(?<![a-z])(train|training|valid|validation|val|test|testing)(?![a-z])")
 IMAGE_FOLDER = re.compile(r"(?i)(jpeg)?(images?|imgs?)(?![a-z])")
-PEEKED = 20                        # json files that are looked into to recognise a format
+PEEKED = 40                        # json files that are looked into to recognise a format,
+PEEKED_EACH = 10                   # so many of a folder before any more of it
 
 
 class Source:
@@ -107,13 +108,20 @@ class Source:
     def peek(self):
         """[(name, content)] of the first json files, those nearest to the root first."""
         if not self._parsed:
-            names = sorted(self.ending(".json"), key=lambda name: (name.count("/"), name))
-            for name in names[:PEEKED]:
+            for name in self._peeked_names():
                 try:
                     self._parsed[name] = self.json(name)
                 except UserError:
                     continue
         return list(self._parsed.items())
+
+    def _peeked_names(self):
+        ranks, seen = {}, defaultdict(int)             # how often their folder came before
+        for name in self.ending(".json"):
+            folder = name.rpartition("/")[0]
+            ranks[name] = seen[folder] // PEEKED_EACH
+            seen[folder] += 1
+        return sorted(ranks, key=lambda name: (ranks[name], name.count("/"), name))[:PEEKED]
 
     def find_images(self, name, beside=""):
         """The images that a name in an annotation file can mean, as paths below `image_root`.

@@ -16,7 +16,7 @@ from tools.data.importing.collection import (
     whole_size,
 )
 from tools.data.importing.outlines import flat_ring, number, rectangle, without_holes
-from tools.data.importing.source import SPLIT_NAMES, split_of
+from tools.data.importing.source import SPLIT_NAMES, nearest_to, split_of
 from tools.errors import shown
 
 NAME = "supervisely"
@@ -61,6 +61,9 @@ def read_file(name, content, collection):
     if size is None:
         collection.leave_out(DAMAGED_FILE, f"{name}: its size")
         return
+    if not collection.source.find_images(image):       # photo.json, as older versions wrote
+        stems = collection.source.images_by_stem.get(image.rpartition("/")[2].lower(), [])
+        image = (nearest_to(name, stems) or [image])[0] if stems else image
     picture = collection.add_picture(image, size, split=own_split(content) or split_of(name))
     for position, entry in enumerate(content["objects"] if picture else []):
         if isinstance(entry, dict):

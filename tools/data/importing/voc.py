@@ -17,6 +17,7 @@ VOID = 255
 CLASS_NAMES = ("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat",
                "chair", "cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant",
                "sheep", "sofa", "train", "tvmonitor")
+NO_CLASSES = "masks in SegmentationObject without their twin in SegmentationClass"
 BOXES_ONLY = "images with boxes but without a mask in SegmentationObject"
 
 
@@ -37,10 +38,13 @@ def read(source, collection):
     for name in masks:
         stem = name.rpartition("/")[2].rpartition(".")[0]
         used.add(stem)
+        wanted = class_file(name, source)
+        if wanted is None:
+            collection.leave_out(NO_CLASSES, name)
+            continue
         try:
-            objects = png_values(source.files[name])
-            classes = png_values(source.files[class_file(name, source)])
-        except (ValueError, KeyError) as error:
+            objects, classes = (png_values(source.around[file]) for file in (name, wanted))
+        except ValueError as error:
             collection.leave_out(DAMAGED, f"{name}: {shown(str(error))}")
             continue
         image = image_of(stem, name, source)
@@ -60,7 +64,7 @@ def read(source, collection):
 
 def class_file(name, source):
     wanted = name.lower().replace("segmentationobject", "segmentationclass")
-    found = source.by_file_name[wanted.rpartition("/")[2]]
+    found = source.by_file_name.get(wanted.rpartition("/")[2], [])
     return next((file for file in found if file.lower() == wanted), None)
 
 
@@ -129,7 +133,7 @@ def class_name(value, colors, own_names):
     else:
         names = own_names or CLASS_NAMES
         by_color = {voc_color(index): index for index in range(256)}
-        index = by_color.get(value, -1) if value > 255 else value
+        index = value if value < len(names) else by_color.get(value, -1)     # 128: dark red
         if value in colors and value:
             return colors[value]
         label = names[index] if 0 <= index < len(names) else None
