@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 from tools.cli import run
+from tools.data.importing import masks
 from tools.data.importing.coco_writer import write
 from tools.data.importing.collection import Collection
 from tools.data.importing.formats import NAMES, recognise
@@ -61,6 +62,8 @@ def main(argv=None):
         collection.leave_out(OUTSIDE_ZIP, name)
     with collection.progress:
         reader.read(source, collection)
+    if reader is not masks and source.files == source.around:
+        collection.note_unmentioned()
     written = write(collection, args.output, args.transfer)
     if not any(sum(one.counts.values()) for one in written):
         crowds = sum(thing.crowd for picture in collection.pictures for thing in picture.things)

@@ -28,6 +28,8 @@ STUFF = ("unlabeled", "ego vehicle", "rectification border", "out of roi", "stat
          "ground", "road", "sidewalk", "parking", "rail track", "building", "wall", "fence",
          "guard rail", "bridge", "tunnel", "pole", "polegroup", "traffic light", "traffic sign",
          "vegetation", "terrain", "sky", "license plate")
+STUFF_NUMBERS = (*range(24), 65)     # 65535 is the license plate's -1
+UNKNOWN_ID = "regions of a class number that has no name"
 MASKS, POLYGONS = "_instanceids.png", "_polygons.json"
 HIDDEN = "objects that later ones partly cover (their visible part as a mask)"
 COVERED = "objects that later ones cover completely"
@@ -89,8 +91,10 @@ def read_masks(name, key, names, collection):
         return
     for value in values_in(values):
         number = value // 1000 if value >= 1000 else value
-        if number not in names:
+        if number not in names and names is THINGS and number in STUFF_NUMBERS:
             collection.note(STUFF_REGIONS, f"{name}: {value}")
+        elif number not in names:
+            collection.leave_out(UNKNOWN_ID, f"{name}: {value}")
         else:
             collection.add_mask(picture, names[number], values == value, crowd=value < 1000)
 

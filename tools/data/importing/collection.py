@@ -30,6 +30,7 @@ NOT_AREAS = "points, lines and other shapes without an area"
 MIXED_PARTS = "objects joined from polygons and masks (as one mask)"
 RECTANGLES = "rectangles: the whole of each counts as its object"
 TWICE = "objects listed twice (used once)"
+NOT_MENTIONED = "images beside the others for which nothing was read (not taken)"
 SEVERAL_PLACES = "images annotated in several places (their objects are joined)"
 TURNED = "images that EXIF turns: coordinates were turned back to the stored pixels"
 
@@ -77,7 +78,7 @@ class Collection:
         self.pictures, self.classes, self.sort_classes = [], {}, True
         self.left_out, self.notes = {}, {}
         self.progress = Progress(None, "reading", "image")
-        self._known, self._seen = {}, set()
+        self._known, self._seen, self._mentioned = {}, set(), set()
 
     def declare(self, labels):
         """Classes that the source itself lists, in its order; they stay without objects too."""
@@ -90,6 +91,13 @@ class Collection:
 
     def note(self, what, name):
         self.notes.setdefault(what, []).append(name)
+
+    def note_unmentioned(self):
+        """Note the images that lie beside those of the annotations but are not mentioned."""
+        folders = {name.rpartition("/")[0] for name in self._mentioned}
+        for name in self.source.images:
+            if name not in self._mentioned and name.rpartition("/")[0] in folders:
+                self.note(NOT_MENTIONED, name)
 
     def json(self, name):
         """The content of a json file, None and counted where it is damaged."""
@@ -110,6 +118,7 @@ class Collection:
             self.note(NEAREST, f"{name}: {near[0]}")
             found = near
         elif len(found) > 1:
+            self._mentioned.update(found)
             return self.leave_out(AMBIGUOUS, f"{name}: {', '.join(found[:3])}")
         split = split_of(found[0] if found else name) if split is None else split
         if found:
@@ -122,6 +131,7 @@ class Collection:
     def add_file(self, file, size=None, split="", viewed=False):
         """As `add_picture`, of an image whose path below the folder of images is known."""
         path = self.source.images[file]
+        self._mentioned.add(file)
         stored = image_size(path)
         if stored is None:
             return self.leave_out(UNREADABLE, file)

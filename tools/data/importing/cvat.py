@@ -75,12 +75,18 @@ def read_image(image, file, collection):
         if not label:
             collection.leave_out(NO_CLASS, where)
             continue
-        group = shape.get("group_id", "0")
-        key = (label, position) if group in ("", "0") else (label, group, "group")
+        group = group_of(shape)
+        key = (label, group, "group") if group else (label, position)
         part = read_shape(shape.tag, shape.attrib, picture.size, collection, where)
         groups.setdefault(key, []).extend([] if part is None else [part])
     for (label, *_), parts in groups.items():
         collection.add_parts(picture, label, parts)
+
+
+def group_of(tag):
+    """The group of a shape or track, "" for none."""
+    group = tag.get("group_id", "0")
+    return "" if group == "0" else group
 
 
 def read_shape(kind, values, size, collection, where):
@@ -133,9 +139,9 @@ def read_tracks(root, file, collection):
     size_tag = root.find(".//original_size")
     size = whole_size(size_tag.findtext("height"), size_tag.findtext("width")) \
         if size_tag is not None else None
-    frames = {}
+    frames, groups = {}, {}
     for track in tracks:
-        label = text_label(track.get("label"))
+        label, group = text_label(track.get("label")), group_of(track)
         for frame, kind, values in visible_shapes(track, collection):
             if frame not in frames:
                 frames[frame] = frame_picture(frame, size, root, file, collection)
@@ -146,8 +152,12 @@ def read_tracks(root, file, collection):
                 collection.leave_out(NO_CLASS, where)
                 continue
             part = read_shape(kind, values, picture.size, collection, where)
-            if part is not None:
+            if part is not None and group:
+                groups.setdefault((frame, label, group), []).append(part)
+            elif part is not None:
                 collection.add_parts(picture, label, [part])
+    for (frame, label, _), parts in groups.items():
+        collection.add_parts(frames[frame], label, parts)
 
 
 def frame_picture(frame, size, root, file, collection):

@@ -1,0 +1,51 @@
+"""Nothing goes missing in silence: parts of a track, unknown numbers, images not annotated."""
+import numpy as np
+
+from tests.importing_data import SIZE, Imported, blobs, photo, png, write
+
+TRIANGLE = [1, 1, 9, 1, 9, 9]
+
+
+def track(number, left, group):
+    return (f'<track id="{number}" label="cat" group_id="{group}"><polygon frame="0" outside="0" '
+            f'points="{left},1;{left + 8},1;{left + 8},9"/></track>')
+
+
+def test_grouped_tracks_of_cvat_are_one_object(tmp_path):
+    photo(tmp_path / "in" / "frame_000000.jpg")
+    photo(tmp_path / "in" / "frame_000001.jpg", seed=1)
+    write(tmp_path / "in" / "annotations.xml", "<annotations>" + track(0, 1, 3) + track(1, 21, 3)
+          + track(2, 41, 0) + track(3, 61, 0) + "</annotations>")
+    found = Imported(tmp_path / "in", tmp_path / "out")
+    rings = {left: [left, 1, left + 8, 1, left + 8, 9] for left in (1, 21, 41, 61)}
+    assert sorted(segmentation for _, segmentation, _ in found.objects("000000.jpg")) == [
+        [rings[1], rings[21]], [rings[41]], [rings[61]]]
+    assert "images beside the others for which nothing was read (not taken)\n  " \
+        "frame_000001.jpg" in found.problems and found.code == 0
+
+
+def test_images_without_annotations_are_noted_but_those_named_already(tmp_path):
+    for number, name in enumerate("abc"):
+        photo(tmp_path / "in" / f"{name}.jpg", seed=number)
+    (tmp_path / "in" / "c.jpg").write_bytes(b"damaged")
+    for name in "ac":
+        write(tmp_path / "in" / f"{name}.json", {
+            "shapes": [{"label": "cat", "points": np.reshape(TRIANGLE, (3, 2)).tolist()}],
+            "imagePath": f"{name}.jpg", "imageData": None})
+    found = Imported(tmp_path / "in", tmp_path / "out")
+    assert found.code == 1 and found.objects() == [("cat", [TRIANGLE], 0)]
+    assert "left out: 1 images whose file cannot be read\n  c.jpg\n" in found.problems
+    assert "note: 1 images beside the others for which nothing was read (not taken)\n  b.jpg\n" \
+        in found.problems
+
+
+def test_instance_ids_of_an_unknown_class(tmp_path):
+    masks, root, values = blobs(6, 4), tmp_path / "in", np.zeros(SIZE, np.uint16)
+    photo(root / "leftImg8bit" / "val" / "x" / "x_1_2_leftImg8bit.png")
+    for mask, value in zip(masks, (26000, 65535, 23, 40001), strict=True):
+        values[mask] = value
+    png(root / "gtFine" / "val" / "x" / "x_1_2_gtFine_instanceIds.png", values)
+    found = Imported(root, tmp_path / "out")
+    assert [label for label, _ in found.masks("leftImg8bit.png", "val")] == ["car"]
+    assert found.code == 1 and "1 regions of a class number that has no name" in found.problems
+    assert "2 regions of classes without single objects" in found.problems
