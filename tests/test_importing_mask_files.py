@@ -70,3 +70,30 @@ def test_class_maps_of_roboflow(tmp_path):
     found = Imported(tmp_path / "in", tmp_path / "out").masks("0123.jpg")
     assert [label for label, _ in found] == ["cat", "big dog", "4"]
     assert np.array_equal([mask for _, mask in found], masks)
+
+
+def test_masks_as_jpeg(tmp_path):
+    """White on black is soft or clean, other values would be hundreds of objects."""
+    clean, soft = np.zeros((2, *SIZE), bool)
+    clean[8:24, 16:40], soft[11:33, 13:37] = True, True
+    values = painted([clean, soft & ~clean], [90, 190])
+    (tmp_path / "in" / "masks").mkdir(parents=True)
+    for name, pixels in (("a", clean * np.uint8(255)), ("b", soft * np.uint8(255)), ("c", values)):
+        photo(tmp_path / "in" / "images" / f"{name}.jpg", seed=ord(name))
+        Image.fromarray(pixels).save(tmp_path / "in" / "masks" / f"{name}.jpg")
+    found = Imported(tmp_path / "in", tmp_path / "out")
+    assert same(found.masks("a.jpg"), "object", [clean])
+    assert same(found.masks("b.jpg"), "object", [soft]) and found.objects("c.jpg") == []
+    assert "1 masks of several objects as JPEG" in found.problems and found.code == 1
+
+
+@pytest.mark.parametrize("void, kind", [(255, "grey as colours"), (65535, "16 bits")])
+def test_borders_of_other_pictures(tmp_path, void, kind):
+    masks = blobs(7)
+    values = painted(masks, [1, 2, 9]).astype(np.uint16)
+    values[-2:] = void
+    photo(tmp_path / "in" / "images" / "a.jpg")
+    png(tmp_path / "in" / "masks" / "a.png", values if kind == "16 bits" else
+        np.stack([values] * 3, -1).astype(np.uint8))
+    found = Imported(tmp_path / "in", tmp_path / "out")
+    assert same(found.masks(), "object", masks) and "1 masks with a thin border" in found.problems

@@ -1,4 +1,7 @@
 """Nothing goes missing in silence: parts of a track, unknown numbers, images not annotated."""
+import json
+import zipfile
+
 import numpy as np
 
 from tests.importing_data import SIZE, Imported, blobs, photo, png, write
@@ -49,3 +52,20 @@ def test_instance_ids_of_an_unknown_class(tmp_path):
     assert [label for label, _ in found.masks("leftImg8bit.png", "val")] == ["car"]
     assert found.code == 1 and "1 regions of a class number that has no name" in found.problems
     assert "2 regions of classes without single objects" in found.problems
+
+
+def test_names_from_macos(tmp_path):
+    """Its file names take accents apart; its zip files do not say that names are UTF-8."""
+    name, stored = "K\u00e4se.jpg", "x" * len("Ka\u0308se.jpg".encode())
+    content = json.dumps({"shapes": [{"label": "cat", "points": [[1, 1], [9, 1], [9, 9]]}],
+                          "imagePath": name, "imageData": None})
+    picture = photo(tmp_path / "in" / "Ka\u0308se.jpg").read_bytes()
+    write(tmp_path / "in" / "a.json", content)
+    with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
+        archive.writestr(stored, picture)
+        archive.writestr("a.json", content)
+    data = (tmp_path / "in.zip").read_bytes()
+    (tmp_path / "in.zip").write_bytes(data.replace(stored.encode(), "Ka\u0308se.jpg".encode()))
+    for source in ("in", "in.zip"):
+        found = Imported(tmp_path / source, tmp_path / f"from {source}")
+        assert found.code == 0 and found.objects("se.jpg") == [("cat", [TRIANGLE], 0)]

@@ -30,12 +30,13 @@ IMAGE_WORD = re.compile(r"(?i)images?|imgs?|im|photos?|pictures?|pics?|rgb|sat|o
 MASK_ENDING = re.compile(r"(?i)[_.-](masks?|seg|labels?|instances?|instanceids)(?=[_.-]?\d*$)")
 HASH = re.compile(r"^[0-9a-f]{16,}$")
 DEFAULT_CLASS = "object"
-VOID = 255
+VOID = (255, 65535)                # in 8 and in 16 bits
 SOFT_EDGE = 127                    # what is brighter belongs to an object with soft edges
 NO_OWNER = "masks that belong to no image"
 SOFT = "masks with soft edges (what is brighter than half is the object)"
-BORDERS = "masks with a border of value 255 between objects (belongs to none)"
+BORDERS = "masks with a thin border of the highest value between objects (belongs to none)"
 PIECES = "masks of one value in several separate pieces (one object each)"
+LOSSY = "masks of several objects as JPEG, which changes their values"
 PAGES = "masks of several pages (each with objects of its own)"
 CLASS_MAPS = "masks whose values are classes (all of a class in an image is one object)"
 BORDER_WIDTH = 9                   # pixels; VOC's are 5 wide
@@ -208,6 +209,11 @@ def read_values(values, name, label, picture, collection):
     if is_soft(values):
         collection.note(SOFT, name)
         values = (gray(values) > SOFT_EDGE).astype(np.int64)
+    elif name.lower().endswith((".jpg", ".jpeg")) and len(values_in(values)) > 1:
+        collection.leave_out(LOSSY, name)
+        return
+    elif (values == gray(values) * 0x010101).all():
+        values = gray(values)                          # grey as colours
     found = values_in(values)
     if is_border(values, found):
         collection.note(BORDERS, name)
@@ -219,12 +225,12 @@ def read_values(values, name, label, picture, collection):
 
 
 def is_border(values, found):
-    """Whether 255 is no object: thin, and not the last of evenly spaced values (85, 170, 255)."""
-    if len(found) < 2 or found[-1] != VOID:
+    """Whether the last value is no object: thin, and not evenly spaced (85, 170, 255)."""
+    if len(found) < 2 or found[-1] not in VOID:
         return False
     steps = np.diff([0, *found])
     kernel = np.ones((BORDER_WIDTH, BORDER_WIDTH), np.uint8)
-    thick = cv2.erode((values == VOID).astype(np.uint8), kernel).any()
+    thick = cv2.erode((values == found[-1]).astype(np.uint8), kernel).any()
     return not thick and np.ptp(steps) > 1
 
 

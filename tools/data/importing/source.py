@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import re
+import unicodedata
 from collections import defaultdict
 from pathlib import Path
 from urllib.parse import unquote
@@ -57,7 +58,7 @@ class Source:
                        if name.lower().endswith(IMAGE_SUFFIXES)}
         self._by_name = defaultdict(list)              # name of the file -> [path below the root]
         for name in self.images:
-            self._by_name[name.rpartition("/")[2].lower()].append(name)
+            self._by_name[folded(name.rpartition("/")[2])].append(name)
         self._parsed = {}
 
     @functools.cached_property
@@ -143,7 +144,7 @@ class Source:
             exact = "/".join(resolved(start + parts))
             if exact in self.images:
                 return [exact]
-        found = self._by_name.get(parts[-1].lower(), [])
+        found = self._by_name.get(folded(parts[-1]), [])
         tails = [common_tail(parts, name.split("/")) for name in found]
         return [name for name, tail in zip(found, tails, strict=True) if tail == max(tails)]
 
@@ -204,11 +205,16 @@ def resolved(parts):
     return result
 
 
+def folded(name):
+    """In small letters, accents joined to their letters: macOS takes them apart in file names."""
+    return unicodedata.normalize("NFC", name).lower()
+
+
 def common_tail(parts, others):
     """How many of the last parts are equal, whatever the case."""
     count = 0
     for one, other in zip(reversed(parts), reversed(others), strict=False):
-        if one.lower() != other.lower():
+        if folded(one) != folded(other):
             break
         count += 1
     return count

@@ -9,6 +9,7 @@ from tools.files import atomic_file
 
 FREE_RATIO = 100                   # times the size of the zip, and
 FREE_BYTES = 2**30                 # so many bytes more, that it may unpack to
+UTF8 = 0x800                       # the flag of an entry whose name is UTF-8
 FOLDER = "unpacked"
 
 
@@ -26,9 +27,10 @@ def unpack(path, output):
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             check_size(path, entries, folder)
             for entry in entries:
-                parts = parts_of(entry.filename)
-                if ".." in parts or entry.filename.startswith(("/", "\\")) or not parts:
-                    refused.append(entry.filename)
+                name = entry_name(entry)
+                parts = parts_of(name)
+                if ".." in parts or name.startswith(("/", "\\")) or not parts:
+                    refused.append(name)
                     continue
                 with archive.open(entry) as source, \
                         atomic_file(folder.joinpath(*resolved(parts)), durable=False) as target:
@@ -38,6 +40,15 @@ def unpack(path, output):
     except RuntimeError as error:                      # a password
         raise UserError(f"'{path}' cannot be unpacked: {error}") from None
     return folder, refused
+
+
+def entry_name(entry):
+    """The name of an entry: macOS writes UTF-8 without saying so, which reads as code page 437."""
+    try:
+        return entry.filename if entry.flag_bits & UTF8 else \
+            entry.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return entry.filename
 
 
 def check_size(path, entries, folder):
