@@ -29,10 +29,11 @@ def test_everything_passes_through(tmp_path):
         annotation("k", 2**63, 3, segmentation={"size": [60, 80], "counts": [4700, 100]},
                    iscrowd=1)])
     content["images"][0]["license"] = 4
+    content.update(info={"year": 2026}, licenses=[{"id": 4, "name": "MIT"}])
     write(tmp_path / "in" / "annotations" / "instances_train2017.json", content)
     found = Imported(tmp_path / "in", tmp_path / "out")
     assert found.code == 0 and set(found.jsons) == {"train"}
-    for key in ("images", "annotations", "categories"):
+    for key in ("images", "annotations", "categories", "info", "licenses"):
         assert found.jsons["train"][key] == content[key]
 
 

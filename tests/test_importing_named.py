@@ -1,10 +1,13 @@
 """Nothing goes missing in silence: parts of a track, unknown numbers, images not annotated."""
+import base64
 import json
 import zipfile
 
 import numpy as np
+import pytest
 
 from tests.importing_data import SIZE, Imported, blobs, photo, png, write
+from tools.errors import UserError
 
 TRIANGLE = [1, 1, 9, 1, 9, 9]
 
@@ -69,3 +72,20 @@ def test_names_from_macos(tmp_path):
     for source in ("in", "in.zip"):
         found = Imported(tmp_path / source, tmp_path / f"from {source}")
         assert found.code == 0 and found.objects("se.jpg") == [("cat", [TRIANGLE], 0)]
+
+
+def test_a_picture_of_somebody_is_not_replaced(tmp_path):
+    """An image within a json is not written over another one of its name; the same one may be."""
+    picture = photo(tmp_path / "a.jpg").read_bytes()
+    write(tmp_path / "in" / "a.json", {
+        "shapes": [{"label": "cat", "points": [[1, 1], [9, 1], [9, 9]]}], "imagePath": "a.jpg",
+        "imageData": base64.b64encode(picture).decode()})
+    own = photo(tmp_path / "out" / "images" / "a.jpg", seed=5)
+    before = own.read_bytes()
+    with pytest.raises(UserError, match="is there already and is another picture"):
+        Imported(tmp_path / "in", tmp_path / "out")
+    assert own.read_bytes() == before
+    own.unlink()
+    for _ in range(2):
+        assert Imported(tmp_path / "in", tmp_path / "out").code == 0
+    assert own.read_bytes() == picture

@@ -51,6 +51,10 @@ def read_contents(contents, collection, file_name=lambda image: image.get("file_
     """Add the images and annotations of COCO jsons; file_name: image entry -> its name."""
     keys = category_keys([content["categories"] for _, content in contents], collection)
     for name, content in contents:
+        header = collection.headers.setdefault(split_of_file(name) or "train", {})
+        for key, value in content.items():
+            if key not in ("images", "annotations", "categories"):
+                header.setdefault(key, value)
         pictures = {}
         for image in filter(is_entry, content["images"]):
             key = str(image.get("id"))

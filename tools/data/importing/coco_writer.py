@@ -57,7 +57,8 @@ def write(collection, folder, transfer=None):
         path = folder / f"{split}.json"
         refuse_input(path, collection.source)
         root, names = file_names(pictures)
-        content = {"images": [], "annotations": [], "categories": categories}
+        content = {**collection.headers.get(split, {}), "images": [], "annotations": [],
+                   "categories": categories}
         add_entries(content, list(zip(pictures, names, strict=True)), numbers, first, collection)
         write_json(path, content)
         written.append(summary(split, path, root, content))
@@ -88,6 +89,7 @@ def place_images(collection, folder, transfer):
                                                                        or picture.name):
             target = target.with_name("_" + target.name)
         refuse_input(target, collection.source)
+        refuse_other(target, picture)
         if picture.data is not None:
             with atomic_file(target) as file:
                 file.write(picture.data)
@@ -108,6 +110,16 @@ def put(path, target, transfer):
     except OSError as error:
         raise UserError(f"cannot {transfer} '{path}' to '{target}': "
                         f"{error.strerror or error}") from None
+
+
+def refuse_other(path, picture):
+    """UserError where a file of another content would be replaced; links are ours."""
+    if not path.is_file() or path.is_symlink():
+        return
+    data = picture.path.read_bytes() if picture.data is None else picture.data
+    if path.read_bytes() != data:
+        raise UserError(f"'{path}' is there already and is another picture: choose another output "
+                        "folder")
 
 
 def refuse_input(path, source):

@@ -70,13 +70,14 @@ class Collection:
 
     classes: {label: COCO category without "id" or with it}; sort_classes: whether their order
     means nothing, so that they are sorted by name.
+    headers: {split: further keys of a COCO json, such as info and licenses}.
     left_out, notes: {what: [names]} of what could not be taken, and of what one should know.
     """
 
     def __init__(self, source):
         self.source = source
         self.pictures, self.classes, self.sort_classes = [], {}, True
-        self.left_out, self.notes = {}, {}
+        self.left_out, self.notes, self.headers = {}, {}, {}
         self.progress = Progress(None, "reading", "image")
         self._known, self._seen, self._mentioned = {}, set(), set()
 
