@@ -97,3 +97,19 @@ def test_borders_of_other_pictures(tmp_path, void, kind):
         np.stack([values] * 3, -1).astype(np.uint8))
     found = Imported(tmp_path / "in", tmp_path / "out")
     assert same(found.masks(), "object", masks) and "1 masks with a thin border" in found.problems
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_masks_of_an_image_that_exif_turns(tmp_path, upright):
+    """As it is stored or as it is shown: the size of the mask tells."""
+    mask, exif = np.zeros(SIZE[::-1] if upright else SIZE, bool), Image.Exif()
+    mask[5:20, 5:30] = True
+    exif[0x0112] = 6
+    (tmp_path / "in" / "images").mkdir(parents=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (*SIZE, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "in" / "images" / "a.jpg", exif=exif)
+    png(tmp_path / "in" / "masks" / "a.png", mask * np.uint8(255))
+    found = Imported(tmp_path / "in", tmp_path / "out")
+    [entry] = found.jsons["train"]["images"]
+    assert (entry["height"], entry["width"]) == mask.shape
+    assert same(found.masks(size=mask.shape), "object", [mask])

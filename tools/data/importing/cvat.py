@@ -32,8 +32,7 @@ SHAPES = ("polygon", "box", "mask", "ellipse", "polyline", "points", "cuboid", "
 
 def recognise(source):
     for name in source.ending(".xml"):
-        head = source.bytes(name)[:4000]
-        if re.search(rb"<annotations[\s>]", head):
+        if re.search(r"<annotations[\s>]", source.text(name)[:20_000]):
             return f"{name}, whose root is <annotations>"
     return None
 

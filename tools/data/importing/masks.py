@@ -8,7 +8,6 @@ masks nor after an image, or the word in the file's name ("001_cat.png"), or "ob
 _classes.csv names the values of class maps.
 """
 import csv
-import io
 import os
 import re
 from collections import defaultdict
@@ -16,9 +15,11 @@ from collections import defaultdict
 import cv2
 import numpy as np
 
+from tools.data.images import image_size
 from tools.data.importing.bitmaps import png_pages, values_in
 from tools.data.importing.collection import DAMAGED, DAMAGED_FILE, text_label
 from tools.data.importing.source import SPLIT_WORD, split_of
+from tools.data.importing.tables import table_rows
 from tools.errors import shown
 
 NAME = "masks"
@@ -154,9 +155,17 @@ def read(source, collection):
         image, rest, folders = owner
         by_image[image].append((name, class_name(rest, folders)))
     for image in images.names:
-        picture = collection.add_file(image, split=split_of(image))
+        masks = [name for name, _ in by_image[image]]
+        picture = collection.add_file(image, turned_size(image, masks, source), split_of(image))
         for name, label in by_image[image] if picture else []:
             read_file(name, label, classes.get(name.rpartition("/")[0]), picture, collection)
+
+
+def turned_size(image, masks, source):
+    """(height, width) of the first mask if it lies across the image, as where EXIF turns it."""
+    stored = image_size(source.images[image])
+    size = image_size(source.around[masks[0]]) if masks else None
+    return size if stored and size == stored[::-1] else None
 
 
 def class_maps(source, collection):
@@ -164,13 +173,13 @@ def class_maps(source, collection):
     found = {}
     for name in source.ending("_classes.csv", around=True):
         try:
-            rows = list(csv.reader(io.StringIO(source.text(name).replace("\0", ""))))
+            rows = [list(row.values()) for row in table_rows(source.text(name))]
         except csv.Error as error:
             collection.leave_out(DAMAGED_FILE, f"{name}: {error}")
             continue
         found[name.rpartition("/")[0]] = {
             int(row[0]): text_label(row[1]) for row in rows
-            if len(row) > 1 and row[0].strip().isdecimal() and text_label(row[1])}
+            if len(row) > 1 and str(row[0]).strip().isdecimal() and text_label(row[1])}
     return found
 
 

@@ -9,6 +9,7 @@ import io
 from tools.data.importing.bitmaps import nearest, png_mask
 from tools.data.importing.collection import AMBIGUOUS, DAMAGED, NO_IMAGE
 from tools.data.importing.source import split_of_file
+from tools.data.importing.tables import table_rows
 from tools.errors import shown
 
 NAME = "open-images"
@@ -37,7 +38,7 @@ def read(source, collection):
     for table in source.ending(".csv"):
         text, rows = source.text(table), {}
         if is_mask_table(text[:1000]):
-            for row in csv.DictReader(io.StringIO(text.replace("\0", ""))):
+            for row in table_rows(text):
                 rows.setdefault(str(row.get("ImageID")), []).append(row)
         for image, own in rows.items():
             picture = find_picture(image, table, images, collection, len(own))

@@ -20,7 +20,7 @@ UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")           # of Label Studio
 SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val",
                "validation": "val", "dev": "val", "test": "test", "testing": "test"}
 SPLIT_WORD = re.compile(r"(?<![a-z])(train|training|valid|validation|val|test|testing)(?![a-z])")
-IMAGE_FOLDER = re.compile(r"(?i)(jpeg)?(images?|imgs?)(?![a-z])")
+NO_PHOTOS = re.compile(r"(?i)mask|panoptic|annot|label|segment|instance|(?<![a-z])gt(?![a-z])")
 PEEKED = 40                        # json files that are looked into to recognise a format,
 PEEKED_EACH = 10                   # so many of a folder before any more of it
 
@@ -221,13 +221,15 @@ def common_tail(parts, others):
 
 
 def nearest_to(file, images, split=""):
-    """Those of some images that are of a split and share most folders with an annotation file."""
+    """Those of some images that are of a split, in no folder for something else such as masks, and
+    share most folders with an annotation file.
+    """
     folders = set(parts_of(file.lower())[:-1])
 
     def nearness(name):
         own = name.lower().split("/")[:-1]
-        return (bool(split) and split_of(name) == split, len(folders.intersection(own)),
-                any(map(IMAGE_FOLDER.match, own)))
+        return (bool(split) and split_of(name) == split, not any(map(NO_PHOTOS.search, own)),
+                len(folders.intersection(own)))
 
     best = max(map(nearness, images))
     return [name for name in images if nearness(name) == best]

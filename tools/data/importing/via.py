@@ -3,7 +3,6 @@
 The class is the region attribute of an obvious name, else the one that most regions have.
 """
 import csv
-import io
 import json
 import math
 from collections import Counter
@@ -18,6 +17,7 @@ from tools.data.importing.collection import (
     text_label,
 )
 from tools.data.importing.outlines import ellipse, flat_ring, number, rectangle
+from tools.data.importing.tables import table_rows
 from tools.errors import UserError, shown
 
 NAME = "via"
@@ -96,7 +96,7 @@ def read_json(content):
 def read_csv(text):
     """[(image, region or None)] of the rows."""
     found = []
-    for row in csv.DictReader(io.StringIO(text.replace("\0", ""))):
+    for row in table_rows(text):
         image = row.get("filename") or row.get("#filename")
         try:
             shape = json.loads(row.get("region_shape_attributes") or "{}")
