@@ -113,3 +113,15 @@ def test_masks_of_an_image_that_exif_turns(tmp_path, upright):
     [entry] = found.jsons["train"]["images"]
     assert (entry["height"], entry["width"]) == mask.shape
     assert same(found.masks(size=mask.shape), "object", [mask])
+
+
+def test_a_photograph_among_the_masks(tmp_path):
+    """A picture of 480 small objects is a mask; one of thousands of colours is none."""
+    many = (np.arange(60 * 80).reshape(SIZE) // 10).astype(np.uint16)
+    for name in "ab":
+        photo(tmp_path / "in" / "images" / f"{name}.jpg", seed=ord(name))
+    png(tmp_path / "in" / "labels" / "a.png", many)
+    photo(tmp_path / "in" / "labels" / "b.png")
+    found = Imported(tmp_path / "in", tmp_path / "out")
+    assert len(found.objects("a.jpg")) == 479 and found.objects("b.jpg") == []
+    assert "1 pictures among the masks with as many values as a photograph" in found.problems

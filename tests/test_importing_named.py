@@ -89,3 +89,13 @@ def test_a_picture_of_somebody_is_not_replaced(tmp_path):
     for _ in range(2):
         assert Imported(tmp_path / "in", tmp_path / "out").code == 0
     assert own.read_bytes() == picture
+
+
+@pytest.mark.parametrize("name, text", [
+    ("Annotations/a.xml", "<annotation><object><bndbox><xmin>1</xmin></bndbox></object>"),
+    ("train-annotations-bbox.csv", "ImageID,LabelName,XMin,XMax,YMin,YMax\nff,/m/1,0,1,0,1\n")])
+def test_boxes_alone(tmp_path, name, text):
+    photo(tmp_path / "in" / "a.jpg")
+    write(tmp_path / "in" / name, text)
+    with pytest.raises(UserError, match=f"{name} has boxes only: SOLOv2 learns masks"):
+        Imported(tmp_path / "in", tmp_path / "out")

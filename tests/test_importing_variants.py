@@ -149,6 +149,26 @@ class TestVia:
         assert "1 images that were not found\n  b.jpg\n" in found.problems
         assert "several places" not in found.problems
 
+    def test_a_number_per_region_is_no_class(self, tmp_path):
+        photo(tmp_path / "in" / "a.jpg")
+        regions = [{"shape_attributes": {"name": "rect", "x": 9 * number, "y": 1, "width": 5,
+                                         "height": 5},
+                    "region_attributes": {"id": str(number), "species": "fig"}}
+                   for number in range(4)]
+        write(tmp_path / "in" / "via.json", {"a": {"filename": "a.jpg", "regions": regions}})
+        found = Imported(tmp_path / "in", tmp_path / "out")
+        assert [label for label, _, _ in found.objects()] == ["fig"] * 4
+
+    def test_check_boxes_of_version_3(self, tmp_path):
+        photo(tmp_path / "in" / "a.jpg")
+        write(tmp_path / "in" / "via.json", {
+            "view": {}, "file": {"1": {"fname": "a.jpg"}},
+            "attribute": {"1": {"aname": "type", "options": {"0": "cat", "1": "dog"}}},
+            "metadata": {"x": {"vid": "1", "xy": [7, *RING], "av": {"1": "1,0"}}}})
+        found = Imported(tmp_path / "in", tmp_path / "out")
+        assert found.objects() == [("dog", [RING], 0)]
+        assert "1 regions with several classes ticked" in found.problems
+
 
 class TestOpenImages:
     def test_the_csv_as_the_source(self, tmp_path):

@@ -19,6 +19,7 @@ from tools.errors import UserError
 
 FORMATS = (roboflow, panoptic, lvis, coco, supervisely, cityscapes, labelme, label_studio, via,
            open_images, cvat, voc, yolo, masks)
+BOXES_PEEKED = 20                  # files
 NAMES = tuple(sorted(reader.NAME for reader in FORMATS))
 
 
@@ -29,8 +30,8 @@ def recognise(source, forced=None):
     found = [(reader, reason) for reader in FORMATS if (reason := reader.recognise(source))]
     if not found:
         raise UserError(f"nothing in '{source.root}' looks like annotations: expected one of "
-                        f"{', '.join(NAMES)}; found {contents(source)}.  docs/own_data.md says "
-                        "what each looks like; --format NAME forces one")
+                        f"{', '.join(NAMES)}; found {contents(source)}{boxes(source)}.  "
+                        "docs/own_data.md says what each looks like; --format NAME forces one")
     reader, reason = found[0]
     return reader, reason, [other.NAME for other, _ in found[1:] if not implied(reader, other)]
 
@@ -38,6 +39,15 @@ def recognise(source, forced=None):
 def implied(reader, other):
     """Whether everything of one format looks like the other too."""
     return other in (coco, masks) or reader in (roboflow, panoptic, lvis) and other is lvis
+
+
+def boxes(source):
+    """A hint where there is a file of boxes alone, which are no format of this command."""
+    for name in source.ending(".xml", ".csv")[:BOXES_PEEKED]:
+        text = source.text(name)[:100_000]
+        if "<bndbox>" in text or "XMin" in text.partition("\n")[0]:
+            return f"; {name} has boxes only: SOLOv2 learns masks, so outlines are needed"
+    return ""
 
 
 def contents(source):

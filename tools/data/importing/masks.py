@@ -38,6 +38,8 @@ SOFT = "masks with soft edges (what is brighter than half is the object)"
 BORDERS = "masks with a thin border of the highest value between objects (belongs to none)"
 PIECES = "masks of one value in several separate pieces (one object each)"
 LOSSY = "masks of several objects as JPEG, which changes their values"
+PHOTOS = "pictures among the masks with as many values as a photograph"
+MOST_VALUES, FEW_VALUES, SMALLEST_MEAN = 10_000, 200, 8            # pixels per value
 PAGES = "masks of several pages (each with objects of its own)"
 CLASS_MAPS = "masks whose values are classes (all of a class in an image is one object)"
 BORDER_WIDTH = 9                   # pixels; VOC's are 5 wide
@@ -224,6 +226,10 @@ def read_values(values, name, label, picture, collection):
     elif (values == gray(values) * 0x010101).all():
         values = gray(values)                          # grey as colours
     found = values_in(values)
+    if len(found) > MOST_VALUES or np.count_nonzero(values) < len(found) * SMALLEST_MEAN \
+            and len(found) > FEW_VALUES:
+        collection.leave_out(PHOTOS, name)
+        return
     if is_border(values, found):
         collection.note(BORDERS, name)
         found = found[:-1]

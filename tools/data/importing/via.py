@@ -1,11 +1,12 @@
 """VGG Image Annotator, versions 1 to 3: polygons, rectangles, circles and ellipses, json or csv.
 
-The class is the region attribute of an obvious name, else the one that most regions have.
+The class is the region attribute of an obvious name, else the one that most regions have; of
+several such the one with the fewest values, which a number per region is not.
 """
 import csv
 import json
 import math
-from collections import Counter
+from collections import defaultdict
 
 from tools.data.importing.collection import (
     DAMAGED_FILE,
@@ -145,13 +146,16 @@ def named_attributes(values, attributes):
 
 def class_attribute(regions):
     """The name of the region attribute that holds the class; "" where there is none."""
-    counts = Counter(key for region in regions for key, value in region["attributes"].items()
-                     if label_of(value))
+    labels = defaultdict(list)
+    for region in regions:
+        for key, value in region["attributes"].items():
+            labels[key] += [label_of(value)] if label_of(value) else []
+    labels = {key: values for key, values in labels.items() if values}
     for name in CLASS_NAMES:
-        for key in counts:
+        for key in labels:
             if key.lower() == name:
                 return key
-    return counts.most_common(1)[0][0] if counts else ""
+    return max(labels, key=lambda key: (len(labels[key]), -len(set(labels[key]))), default="")
 
 
 def label_of(value):
