@@ -52,6 +52,20 @@ def test_splits_and_one_set_of_classes(tmp_path):
     assert "3 categories that only name the project" in found.problems
 
 
+def test_the_project_of_one_split_has_the_number_of_a_class_in_another(tmp_path):
+    kinds = {"train": ([{"id": 0, "name": "fruits", "supercategory": "none"},
+                        {"id": 1, "name": "fig", "supercategory": "fruits"}], 1),
+             "valid": ([{"id": 0, "name": "fig"}], 0)}
+    for split, (categories, number) in kinds.items():
+        photo(tmp_path / "in" / split / f"{split}.jpg")
+        write(tmp_path / "in" / split / "_annotations.coco.json",
+              coco([(0, f"{split}.jpg")], [annotation(0, 0, number)], categories))
+    found = Imported(tmp_path / "in", tmp_path / "out")
+    for split, name in (("train", "train.jpg"), ("val", "valid.jpg")):
+        assert [entry["name"] for entry in found.jsons[split]["categories"]] == ["fig"]
+        assert found.objects(name, split) == [("fig", [RING], 0)]
+
+
 def test_ids_that_disagree_become_names(tmp_path):
     for split, number in (("train", 1), ("val", 2)):
         photo(tmp_path / "in" / split / f"{split}.jpg")

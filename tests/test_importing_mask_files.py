@@ -125,3 +125,14 @@ def test_a_photograph_among_the_masks(tmp_path):
     found = Imported(tmp_path / "in", tmp_path / "out")
     assert len(found.objects("a.jpg")) == 479 and found.objects("b.jpg") == []
     assert "1 pictures among the masks with as many values as a photograph" in found.problems
+
+
+@pytest.mark.parametrize("source, images, mask", [
+    ("out of the tool", "photos", "out of the tool/a.png"), ("set", "set/photos", "set/png/a.png"),
+    ("set/masks", "set", "set/masks/a.png")])
+def test_images_in_a_folder_of_their_own(tmp_path, source, images, mask):
+    masks = blobs(7)
+    photo(tmp_path / ("photos" if images == "photos" else "set/photos") / "a.jpg")
+    png(tmp_path / mask, painted(masks, [1, 2, 3]))
+    found = Imported(tmp_path / source, tmp_path / "out", "--images", str(tmp_path / images))
+    assert found.code == 0 and same(found.masks(), "object", masks)

@@ -75,18 +75,23 @@ def named(categories):
 
 def category_keys(lists, collection):
     """{category id: label}: the id itself, or the name where files disagree about ids."""
-    by_id, clash = {}, False
-    for category in (entry for entries in lists for entry in named(entries)):
-        known = by_id.setdefault(category.get("id"), category)
-        clash = clash or known.get("name") != category.get("name")
+    by_id, by_name, clash = {}, {}, False
+    for entries in lists:
+        own = {}                                       # {name: ids}, several where it comes twice
+        for category in named(entries):
+            own.setdefault(category["name"], set()).add(str(category["id"]))
+            known = by_id.setdefault(str(category["id"]), category)
+            clash = clash or known["name"] != category["name"]
+        clash = clash or any(by_name.get(name, ids) != ids for name, ids in own.items())
+        by_name.update(own)
     collection.sort_classes = False
     if clash:
         collection.declare(text_label(category["name"]) for entries in lists
                            for category in named(entries))
         return None
-    for number, category in by_id.items():
-        collection.classes[number] = dict(category)
-    return {str(number): number for number in by_id}
+    for category in by_id.values():
+        collection.classes[category["id"]] = dict(category)
+    return {number: category["id"] for number, category in by_id.items()}
 
 
 def add_image(image, file_name, file, collection):

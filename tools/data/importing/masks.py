@@ -23,6 +23,7 @@ from tools.data.importing.tables import table_rows
 from tools.errors import shown
 
 NAME = "masks"
+SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif", ".jpg", ".jpeg")
 FOLDER = re.compile(r"(?i)(mask|^(annotations?|labels?|instances?|seg(mentation)?s?|"
                     r"ground_?truths?|gt)(?![a-z]))")
 MASK_WORD = re.compile(r"(?i)(?<![a-z])(masks?|seg(mentation)?|labels?|instances?|inst|objects?|"
@@ -68,9 +69,13 @@ def shared_folders(source):
 
 
 def mask_files(source):
-    top = shared_folders(source)
-    return [name for name in source.ending(".png", ".bmp", ".tif", ".tiff", ".gif", ".jpg", ".jpeg")
-            if is_mask(name, top)]
+    """Where the images lie elsewhere, and no name says "mask", all other pictures are masks."""
+    top, names = shared_folders(source), source.ending(*SUFFIXES)
+    found = [name for name in names if is_mask(name, top)]
+    if found or source.image_root == source.root:
+        return found
+    images = {os.path.realpath(path) for name, path in source.images.items() if not is_mask(name)}
+    return [name for name in names if os.path.realpath(source.files[name]) not in images]
 
 
 class Images:

@@ -3,7 +3,7 @@
 Its category 0 is the name of the project, the super-category of all others; where no annotation
 uses it, it is no class.
 """
-from tools.data.importing.coco import coco_contents, is_coco, read_contents
+from tools.data.importing.coco import coco_contents, is_coco, is_entry, read_contents
 
 NAME = "roboflow"
 FILE = "_annotations.coco.json"
@@ -19,8 +19,7 @@ def recognise(source):
 
 def read(source, collection):
     contents = coco_contents(source, collection)
-    used = {str(annotation.get("category_id")) for _, content in contents
-            for annotation in content["annotations"] if isinstance(annotation, dict)}
+    used = {name for _, content in contents for name in used_names(content)}
     for _, content in contents:
         project = project_category(content["categories"], used)
         if project is not None:
@@ -29,12 +28,20 @@ def read(source, collection):
     read_contents(contents, collection)
 
 
+def used_names(content):
+    """The names of the categories that annotations of a json have."""
+    names = {str(entry.get("id")): entry.get("name") for entry in filter(is_entry,
+                                                                         content["categories"])}
+    return {str(names.get(str(annotation.get("category_id"))))
+            for annotation in filter(is_entry, content["annotations"])}
+
+
 def project_category(categories, used):
     """The unused category that is the super-category of all others, or None."""
-    entries = [entry for entry in categories if isinstance(entry, dict)]
+    entries = list(filter(is_entry, categories))
     for entry in entries:
         others = [other for other in entries if other is not entry]
-        if others and str(entry.get("id")) not in used and all(
+        if others and str(entry.get("name")) not in used and all(
                 other.get("supercategory") == entry.get("name") for other in others):
             return entry
     return None
