@@ -99,3 +99,32 @@ def test_boxes_alone(tmp_path, name, text):
     write(tmp_path / "in" / name, text)
     with pytest.raises(UserError, match=f"{name} has boxes only: SOLOv2 learns masks"):
         Imported(tmp_path / "in", tmp_path / "out")
+
+
+class TestAnotherEnding:
+    """Photographs that were converted after they were labelled."""
+
+    def labelled(self, path, name):
+        write(path, {"shapes": [{"label": "cat", "points": [[1, 1], [9, 1], [9, 9]]}],
+                     "imagePath": name, "imageData": None, "imageHeight": 60, "imageWidth": 80})
+
+    @pytest.mark.parametrize("name", ["a.png", "..\\a.PNG", None])
+    @pytest.mark.parametrize("folder", ["images", "images/train"])
+    def test_the_only_one_of_the_name(self, tmp_path, folder, name):
+        photo(tmp_path / "in" / folder / "a.jpg")
+        png(tmp_path / "in" / "masks" / "a.bmp", np.zeros(SIZE, np.uint8))
+        self.labelled(tmp_path / "in" / "labels" / "a.json", name)
+        found = Imported(tmp_path / "in", tmp_path / "out")
+        assert found.code == 0 and found.objects() == [("cat", [TRIANGLE], 0)]
+        assert "1 images that were found with another ending than stated" in found.problems
+
+    def test_not_one_of_another_split_or_size(self, tmp_path):
+        photo(tmp_path / "in" / "images" / "val" / "a.jpg")
+        photo(tmp_path / "in" / "images" / "train" / "b.jpg", (30, 40))
+        photo(tmp_path / "in" / "images" / "train" / "c.jpg", seed=1)
+        for name in "abc":
+            self.labelled(tmp_path / "in" / "labels" / f"{name}.json", f"images/train/{name}.png")
+        found = Imported(tmp_path / "in", tmp_path / "out")
+        assert [entry["file_name"] for entry in found.jsons["train"]["images"]] == ["c.jpg"]
+        assert "1 images that were not found" in found.problems
+        assert "1 images of another size" in found.problems

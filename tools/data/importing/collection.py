@@ -19,6 +19,7 @@ NO_CLASS = "objects without a class"
 NO_OUTLINE = "objects whose coordinates are no numbers or fewer than three points"
 DAMAGED = "objects whose mask is damaged"
 OTHER_SIZE = "images of another size than their annotations say"
+OTHER_ENDING = "images that were found with another ending than stated"
 UNREADABLE = "images whose file cannot be read"
 AMBIGUOUS = "images whose name fits several files"
 NEAREST = "images whose name fits several files (the one nearest to its annotations is used)"
@@ -115,6 +116,9 @@ class Collection:
         split: None: as the folders say.  viewed: the tool shows images turned by EXIF.
         """
         found = self.source.find_images(name, beside)
+        if not found and len(other := self.source.of_stem(name, beside, split)) == 1:
+            self.note(OTHER_ENDING, f"{name}: {other[0]}")
+            found = other
         if len(found) > 1 and len(near := nearest_to(beside, found, split)) == 1:
             self.note(NEAREST, f"{name}: {near[0]}")
             found = near

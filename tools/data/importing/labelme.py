@@ -81,8 +81,9 @@ def find_picture(name, content, collection):
             return collection.add_picture(candidate, size, beside=name, viewed=True)
     if content.get("imageData"):
         return embedded_picture(name, named, content["imageData"], size, collection)
-    if not named:
+    if not named and not collection.source.of_stem(name, name):
         return collection.leave_out(NO_IMAGE, name)
+    named = named or name                              # the image of the json's own name
     return collection.add_picture(named, size, beside=name, split=split_of(name), viewed=True)
 
 

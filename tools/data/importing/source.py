@@ -137,6 +137,15 @@ class Source:
         last = parts_of(unquote(name))[-1:]
         return self._find([UPLOAD_PREFIX.sub("", part) for part in last], [])
 
+    def of_stem(self, name, beside="", split=""):
+        """The nearest images of a name with any ending, in no folder of masks and the like."""
+        stem = (parts_of(name) or [""])[-1].rpartition(".")[0].lower()
+        wanted = split or split_of(name)
+        found = [image for image in self.images_by_stem.get(stem, [])
+                 if (not wanted or split_of(image) in ("", wanted))
+                 and not any(map(NO_PHOTOS.search, image.split("/")[:-1]))]
+        return nearest_to(beside, found, split) if found else []
+
     def _find(self, parts, folder):
         if not parts:
             return []

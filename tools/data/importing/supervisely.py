@@ -6,17 +6,17 @@ their union.  A bitmap is a zlib-packed PNG in base64 with the corner where it l
 from tools.data.importing.bitmaps import placed, png_mask, unpacked_base64, unpacked_zlib
 from tools.data.importing.collection import (
     DAMAGED,
-    DAMAGED_FILE,
     NO_CLASS,
     NO_OUTLINE,
     NOT_AREAS,
     RECTANGLES,
+    as_dict,
     as_list,
     text_label,
     whole_size,
 )
 from tools.data.importing.outlines import flat_ring, number, rectangle, without_holes
-from tools.data.importing.source import SPLIT_NAMES, nearest_to, split_of
+from tools.data.importing.source import SPLIT_NAMES, split_of
 from tools.errors import shown
 
 NAME = "supervisely"
@@ -47,23 +47,21 @@ def read(source, collection):
         collection.declare(text_label(entry["title"]) for entry in as_list(classes)
                            if isinstance(entry, dict) and text_label(entry.get("title")))
     for name in source.ending(".json"):
-        if is_annotation(content := collection.json(name)):
+        content = collection.json(name)
+        if isinstance(content, dict) and isinstance(content.get("objects"), list):
             read_file(name, content, collection)
 
 
 def read_file(name, content, collection):
-    size = whole_size(content["size"].get("height"), content["size"].get("width"))
+    stated = as_dict(content.get("size"))
+    size = whole_size(stated.get("height"), stated.get("width"))
     folder, _, file = name.rpartition("/")
     image = file.removesuffix(".json")
     parts = folder.split("/")
     if parts[-1] == "ann":
         image = "/".join([*parts[:-1], "img", image])
-    if size is None:
-        collection.leave_out(DAMAGED_FILE, f"{name}: its size")
-        return
     if not collection.source.find_images(image):       # photo.json, as older versions wrote
-        stems = collection.source.images_by_stem.get(image.rpartition("/")[2].lower(), [])
-        image = (nearest_to(name, stems) or [image])[0] if stems else image
+        image = (collection.source.of_stem(f"{image}.", name) or [image])[0]
     picture = collection.add_picture(image, size, split=own_split(content) or split_of(name))
     for position, entry in enumerate(content["objects"] if picture else []):
         if isinstance(entry, dict):
