@@ -132,6 +132,33 @@ def test_a_disk_that_fills_up_while_writing(name, opened, tmp_path, monkeypatch,
     assert "cannot write" in capsys.readouterr().err
 
 
+def test_places_that_one_may_not_even_look_into(tmp_path, monkeypatch, capsys, opened):
+    """As of another user; and no home at all, as in a container with a user of its own."""
+    def forbidden(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+    monkeypatch.setattr(os, "stat", forbidden)
+    assert cache.find(tmp_path / "own.pdparams", "ncnn-1") is None
+    monkeypatch.undo()
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    assert [place.name for place in cache.cache_folders(tmp_path / "a")] == ["a.engines"]
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ("x" * 300)))
+    assert opened(ANY).name == ANY
+
+
+def test_a_damaged_export_is_no_matter_where_there_is_a_whole_one(opened, tmp_path, monkeypatch,
+                                                                  capsys):
+    """As in a folder that one may not write: the whole one is in the user's cache."""
+    opened(ANY)
+    shutil.copytree(tmp_path / "own.pdparams.engines", cache.cache_folders(
+        tmp_path / "own.pdparams")[1])
+    empty(files(tmp_path)[0])
+    capsys.readouterr()
+    opened(ANY)
+    assert capsys.readouterr().err == ""
+
+
 def guarded(call):
     """`call`, which fails once like the writing of a file on a full disk."""
     failed = []

@@ -1,6 +1,7 @@
 """Which engine `auto` takes: the fastest as measured, once per machine; never one that differs."""
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tools.engines import cache, choice
 from tools.engines.choice import Choice, read_choice
 from tools.engines.exports import Exports
 from tools.engines.open import EXPORTED, open_engine
+from tools.errors import UserError
 from tools.weights.weights_file import meta_of, save_weights, to_arrays
 
 
@@ -172,3 +174,69 @@ def test_the_real_thing_is_kept_beside_the_exports(tmp_path, monkeypatch, capsys
     open_engine("auto", "cpu", path, cfg, None)        # neither built nor measured
     assert capsys.readouterr().err == ""
     assert np.isfinite(engine(np.zeros((1, 3, 64, 64), np.float32))["mask_features"]).all()
+
+
+@pytest.fixture
+def broken(tmp_path, monkeypatch):
+    """broken(source) -> open(name): where openvino is installed, as a package with this source."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    monkeypatch.setattr(choice, "FAST", (EXPORTED["openvino"], EXPORTED[ANY]))
+    monkeypatch.setattr(choice, "LAST", ())
+    cfg = get_config("quickstart", **TINY, num_classes=2)
+    path, model = str(tmp_path / "own.pdparams"), realistic(cfg)
+    save_weights(path, to_arrays(model.state_dict()), meta_of(cfg, ["a", "b"]))
+
+    def install(source):
+        (tmp_path / "packages").mkdir()
+        (tmp_path / "packages" / "openvino.py").write_text(source)
+        monkeypatch.syspath_prepend(tmp_path / "packages")
+        monkeypatch.delitem(sys.modules, "openvino", raising=False)
+        return lambda name, precision="float32": open_engine(name, "cpu", path, cfg, lambda: model,
+                                                             precision)
+    yield install
+    sys.modules.pop("openvino", None)
+
+
+@pytest.mark.skipif(ANY == "openvino", reason="there is no other engine")
+@pytest.mark.parametrize("source, words", [
+    ("raise OSError('libtbb.so.12: cannot open')", "libtbb.so.12: cannot open"),
+    ("raise ImportError('the ABI of numpy')", "the ABI of numpy"),
+    ("raise SystemError('odd')", "SystemError odd"), ("1 +", "SyntaxError"),
+    ("", "no attribute '__version__'"), ("__version__ = None", "no attribute 'partition'"),
+    ("__version__ = '9'", "AttributeError module 'openvino' has no attribute"),
+    ("__version__ = '9'\ndef Core(): raise KeyError('CPU')", "KeyError 'CPU'")])
+def test_a_broken_package_is_one_sentence_and_auto_takes_another(source, words, broken):
+    open_it = broken(source)
+    engine, note = open_it("auto")
+    assert engine.name == ANY and words in note
+    engine, note = open_it("auto")                             # as remembered
+    assert engine.name == ANY and words in note
+    for precision in ("float32", "half"):
+        with pytest.raises(UserError) as caught:
+            open_it("openvino", precision)
+        assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no memory"), MemoryError(), TypeError("odd")])
+def test_an_engine_that_fails_while_it_is_measured(error, machine, monkeypatch):
+    open_auto, real = machine(Clocked("openvino", 1.0), Clocked("ncnn", 2.0)), \
+        choice.seconds_per_run
+
+    def fails(engine, images, best=math.inf):
+        if engine[0].name == "openvino":
+            raise error
+        return real(engine, images, best)
+    monkeypatch.setattr(choice, "seconds_per_run", fails)
+    (kind, _), note = open_auto()
+    assert kind.name == "ncnn" and "engine 'openvino'" in note and "cannot run the network" in note
+
+
+def test_measured_again_in_place_of_what_was_kept(machine, tmp_path, monkeypatch, capsys):
+    kind = Clocked("ncnn", 1.0)
+    machine(kind)()
+    exports = Exports(str(tmp_path / "own.pdparams"), get_config("quickstart", **TINY), None, 1)
+    choice.measured_anew(exports)
+    kind.seconds = 3.0
+    assert choice.remembered(exports).seconds == {"ncnn float32": 1.0}
+    choice.measured_anew(exports)
+    assert choice.remembered(exports).seconds == {"ncnn float32": 3.0}

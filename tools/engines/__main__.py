@@ -10,6 +10,7 @@ from model.solov2 import build_solov2
 from tools.cli import build_parser, load_config, run
 from tools.engines import choice
 from tools.engines.exports import Exports
+from tools.errors import UserError
 from tools.runtime import processor, threads
 from tools.weights.weights_file import (
     config_of,
@@ -62,15 +63,17 @@ def print_table(exports, found):
 def main(argv=None):
     args = parse_args(argv)
     cfg = load_config(args)
+    if args.device not in ("auto", "cpu"):
+        raise UserError(f"device '{args.device}': engines are measured on the CPU; "
+                        "python -m tools.benchmark infer measures others")
     with tempfile.TemporaryDirectory() as folder:
         weights = args.weights or cfg.weights_path
         if not args.weights and not os.path.exists(weights):
             weights = random_weights(cfg, folder)
             print(f"no weights file '{cfg.weights_path}': random weights")
         exports = open_exports(cfg, weights)
-        if args.again:
-            choice.forget(exports)
-        print_table(exports, choice.remembered(exports))
+        found = choice.measured_anew if args.again else choice.remembered
+        print_table(exports, found(exports))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ made.  An export appears whole or not at all (its folder is renamed into place) 
 checksums of its files: one that does not fit them is removed, with a note.
 """
 import atexit
+import contextlib
 import hashlib
 import json
 import os
@@ -42,24 +43,28 @@ def sha256_of(path):
 
 
 def cache_folders(weights):
-    """The folder beside the weights, then one of their own in the user's cache."""
+    """The folder beside the weights, then one of their own in the cache of a user who has one."""
     weights = Path(weights).resolve()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    place = hashlib.sha256(str(weights).encode()).hexdigest()[:12]
-    return [weights.with_name(f"{weights.name}.engines"), cache / "solov2" / place]
+    place = hashlib.sha256(str(weights).encode(errors="surrogateescape")).hexdigest()[:12]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    beside = weights.with_name(f"{weights.name}.engines")
+    return [beside, cache / "solov2" / place] if cache.is_absolute() else [beside]
 
 
 def find(weights, name):
-    """The folder of a whole export; None if there is none.  Damaged ones are removed and said."""
+    """The folder of a whole export; None if there is none.  Damaged ones are removed, and said if
+    there is no other."""
+    notes = []
     for folder in (place / name for place in cache_folders(weights)):
-        if not folder.is_dir():
+        if not os.path.isdir(folder):                  # Path.is_dir raises where one may not look
             continue
         fault = fault_of(folder)
         if not fault:
             return folder
-        print(f"note: the export in '{folder}' is damaged ({fault}) and will be made again",
-              file=sys.stderr)
+        notes.append(f"note: the export in '{folder}' is damaged ({fault}) and not used")
         shutil.rmtree(folder, ignore_errors=True)
+    for note in notes:
+        print(note, file=sys.stderr)
     return None
 
 
@@ -143,4 +148,5 @@ def remove(path):
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):             # another user's
+            path.unlink()

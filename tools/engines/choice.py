@@ -5,6 +5,7 @@ run that does not count, then two, or more while they are short.  Of an engine t
 long as the best before it, one run is enough.  What was found is kept beside the exports under a
 key of processor, threads, network, size and the versions of the engines.
 """
+import contextlib
 import hashlib
 import json
 import math
@@ -17,7 +18,7 @@ import numpy as np
 from tools.engines import cache
 from tools.engines.check import HALF_TOLERANCE, difference
 from tools.engines.dygraph import Dygraph
-from tools.engines.exports import how_to_install, installed, version_of
+from tools.engines.exports import how_to_install, installed, told, version_of
 from tools.engines.ncnn import Ncnn
 from tools.engines.onnxruntime import OnnxRuntime
 from tools.engines.openvino import OpenVino
@@ -104,19 +105,21 @@ def remembered(exports):
     for folder in cache.cache_folders(exports.weights):
         if choice := read_choice(folder / name):
             return choice
+    return measured_anew(exports)
+
+
+def measured_anew(exports):
+    """The Choice, measured now, said and kept in place of an earlier one."""
     choice = measure(exports)
     print(choice.line(), file=sys.stderr)
-    keep(exports, name, choice)
+    keep(exports, f"choice-{choice_key(exports)}.json", choice)
     return choice
 
 
-def forget(exports):
-    """Let the next `remembered` measure again."""
-    for folder in cache.cache_folders(exports.weights):
-        (folder / f"choice-{choice_key(exports)}.json").unlink(missing_ok=True)
-
-
 def keep(exports, name, choice):
+    for folder in cache.cache_folders(exports.weights):
+        with contextlib.suppress(OSError):             # not there, or another user's
+            (folder / name).unlink()
     for folder in cache.cache_folders(exports.weights):
         try:
             write_json(folder / name, {"seconds": choice.seconds, "failures": choice.failures})
@@ -142,11 +145,18 @@ def read_choice(path):
 
 
 def choice_key(exports):
-    versions = {kind.name: version_of(kind) if installed(kind) else ""
-                for kind in (*FAST, *LAST)}
+    versions = {kind.name: version_or_fault(kind) for kind in (*FAST, *LAST)}
     settings = {key: getattr(exports.cfg, key) for key in (*NETWORK_SETTINGS, "num_classes")}
     parts = [processor(), exports.threads, versions, settings, image_size(exports.cfg)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
+
+
+def version_or_fault(kind):
+    """The version of an engine, or what is wrong with it; "" where it is not installed."""
+    try:
+        return version_of(kind) if installed(kind) else ""
+    except UserError as error:
+        return str(error)
 
 
 def image_size(cfg):
@@ -171,14 +181,15 @@ def measure(exports):
 def measure_kind(exports, kind, images, seconds, failures):
     """Add what an engine takes in float32 and, where it gains from it, in half precision."""
     try:
-        engine = exports.engine(kind)
-        seconds[f"{kind.name} float32"] = seconds_per_run(engine, images,
-                                                          min(seconds.values(), default=math.inf))
-        if kind.half():
+        engine, best = exports.engine(kind), min(seconds.values(), default=math.inf)
+        with told(kind):
+            seconds[f"{kind.name} float32"] = seconds_per_run(engine, images, best)
+        if exports.half(kind):
             half = exports.engine(kind, "half")
-            if difference(half, engine) <= HALF_TOLERANCE:
-                engine = None
-                seconds[f"{kind.name} half"] = seconds_per_run(half, images)
+            with told(kind):
+                if difference(half, engine) <= HALF_TOLERANCE:
+                    engine = None
+                    seconds[f"{kind.name} half"] = seconds_per_run(half, images)
     except UserError as error:
         failures[kind.name] = str(error)
 

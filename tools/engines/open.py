@@ -31,6 +31,9 @@ def open_engine(name, device, weights, cfg, build_model, precision="float32", ca
     Exports.eight_bits, for int8.  build_model() -> the network with its weights loaded, called
     only if it is needed.  UserError if the engine that was asked for cannot be used.
     """
+    if name == INT8 and precision == "half":
+        raise UserError(f"engine '{INT8}' computes in 8 bits, not in half precision: leave "
+                        "--precision out")
     if name == INT8:
         name, precision = OpenVino.name, "int8"
     check_request(name, device, precision, calibration)
@@ -46,7 +49,7 @@ def open_engine(name, device, weights, cfg, build_model, precision="float32", ca
     if name == "auto":
         return open_fastest(exports, precision)
     kind = EXPORTED[name]
-    if precision == "half" and not kind.half():
+    if precision == "half" and not exports.half(kind):
         return exports.engine(kind), f"{name} has no half precision on this processor: float32"
     return exports.engine(kind, precision), ""
 

@@ -15,6 +15,7 @@ from model.decode import Decoder
 from model.solov2 import build_solov2
 from tools.data.transforms import Preprocess, pad_to_divisor
 from tools.engines.dygraph import Dygraph
+from tools.engines.exports import told
 from tools.engines.open import open_engine
 from tools.errors import UserError
 from tools.inference.image_instances import ImageInstances
@@ -155,7 +156,10 @@ class Predictor:
 
     def network(self, images):
         """Normalised, padded float32 [N, 3, H, W] -> raw outputs of the network."""
-        return self.engine(images)
+        if isinstance(self.engine, Dygraph):           # our own code: its errors are ours
+            return self.engine(images)
+        with told(self.engine):
+            return self.engine(images)
 
     def postprocess(self, outputs, resized_sizes, original_sizes):
         """Raw outputs -> [Instances] at the original sizes."""
