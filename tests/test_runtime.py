@@ -50,6 +50,35 @@ def test_quota_of_a_container(tmp_path, files, cores):
     assert runtime.cgroup_quota(tmp_path) == cores
 
 
+@pytest.mark.parametrize("listing, files, cores", [
+    ("0::/a.slice/b.service\n", {"a.slice/b.service/cpu.max": "150000 100000\n",
+                                 "a.slice/cpu.max": "400000 100000\n"}, 1.5),
+    ("0::/a.slice/b.service\n", {"a.slice/b.service/cpu.max": "max 100000\n",
+                                 "a.slice/cpu.max": "400000 100000\n"}, 4.0),
+    ("0::/a\n", {"b/cpu.max": "100000 100000\n"}, 0.0), ("0::/../..\n", {}, 0.0),
+    ("9:memory:/a\n4:cpu,cpuacct:/b\n", {"cpu/b/cpu.cfs_quota_us": "200000\n",
+                                         "cpu/b/cpu.cfs_period_us": "100000\n"}, 2.0),
+    ("4:cpu,cpuacct:/docker/1\n", {"cpu/cpu.cfs_quota_us": "50000\n",
+                                   "cpu/cpu.cfs_period_us": "100000\n"}, 0.5)])
+def test_quota_of_a_group_below_others(tmp_path, listing, files, cores):
+    """A service of systemd, a batch job; the last: a container that sees only its own group."""
+    for name, text in {**files, "listing": listing}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert runtime.cgroup_quota(tmp_path, tmp_path / "listing") == cores
+
+
+@pytest.mark.parametrize("value, fits", [
+    ("1", True), ("64", True), ("4,2", True), (" 2", True), ("0", False), ("-3", False),
+    ("abc", False), ("99999", False), ("2,0", False), ("1.5", False)])
+def test_what_is_no_number_of_threads_is_replaced(value, fits, monkeypatch):
+    wanted = runtime.missing_settings({"OMP_NUM_THREADS": value}, 6, False)
+    assert wanted == ({} if fits else {"OMP_NUM_THREADS": "6"})
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert runtime.threads() == (int(value.partition(",")[0]) if fits
+                                 else runtime.available_cores())
+
+
 @pytest.mark.parametrize("quota, cores", [(0.0, 8), (0.4, 1), (2.5, 3), (64.0, 8)])
 def test_cores_are_capped_by_the_quota(monkeypatch, quota, cores):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(8), raising=False)
@@ -111,6 +140,15 @@ def test_fewer_threads_on_request():
     result = run_python("from tools import runtime; runtime.configure()\n"
                         "runtime.limit_threads(1); print(runtime.threads())", OMP_NUM_THREADS="2")
     assert result.stdout.split() == ["1"]
+
+
+def test_never_more_threads_than_cores(monkeypatch, capsys):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(runtime, "available_cores", lambda: 2)
+    monkeypatch.setattr(runtime.ctypes, "CDLL", lambda name: None)
+    runtime.limit_threads(5000)
+    assert runtime.threads() == 2
+    assert "5000 threads were asked for, but this process may use 2" in capsys.readouterr().err
 
 
 def test_decompression_works_after_paddle():

@@ -78,6 +78,17 @@ def test_no_device(devices):
         find_device("vulkan:0")
 
 
+def test_closed_streams_are_no_matter(monkeypatch):
+    """As of a daemon or a program with windows."""
+    monkeypatch.setattr(vulkan.quiet_output.__globals__["sys"], "stdout", None)
+
+    def closed(number):
+        raise OSError(9, "Bad file descriptor")
+    monkeypatch.setattr(vulkan.quiet_output.__globals__["os"], "dup", closed)
+    with vulkan.quiet_output():
+        pass
+
+
 def test_native_output_stays_away(capfd):
     import os
 

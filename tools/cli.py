@@ -130,9 +130,12 @@ def tile_size(text):
 
 def positive_int(text):
     """An argparse type."""
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 1 on, got {text}")
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text}")
     return number
 
 

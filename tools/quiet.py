@@ -7,16 +7,17 @@ import sys
 @contextlib.contextmanager
 def quiet_output():
     """Keep what native code writes to standard output and error away from the terminal."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = [os.dup(1), os.dup(2)]
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 1)
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        for number, copy in enumerate(saved, start=1):
-            os.dup2(copy, number)
-            os.close(copy)
-        os.close(nowhere)
+    for stream in filter(None, (sys.stdout, sys.stderr)):    # None: a daemon, a window
+        stream.flush()
+    saved = {}
+    with open(os.devnull, "w") as nowhere:
+        try:
+            for number in (1, 2):
+                with contextlib.suppress(OSError):           # it is closed
+                    saved[number] = os.dup(number)
+                    os.dup2(nowhere.fileno(), number)
+            yield
+        finally:
+            for number, copy in saved.items():
+                os.dup2(copy, number)
+                os.close(copy)

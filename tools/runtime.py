@@ -3,8 +3,9 @@
 Paddle reads two environment variables only while it loads, and has poor defaults for both:
 without OMP_NUM_THREADS its CPU kernels run on one thread, and without MKL_DEBUG_CPU_TYPE=5 its
 bundled MKL takes a slow path on AMD processors (a 3x3 convolution: 24 -> 97 GFLOP/s on two cores).
-A value that the user has set is never replaced, but for one: paddle.distributed.launch hands
-OMP_NUM_THREADS=1 to its processes where the user had set none, which looks the same as a user's 1.
+A value that the user has set is never replaced, but for two: paddle.distributed.launch hands
+OMP_NUM_THREADS=1 to its processes where the user had set none, which looks the same as a user's 1;
+and a number of threads that is none (0, -1) would end Paddle in the middle of its work.
 """
 import contextlib
 import ctypes
@@ -23,12 +24,13 @@ try:
 except ImportError:                    # Windows
     resource = None
 
-from tools.errors import UserError
+from tools.errors import UserError, shown
 from tools.stopping import exit_at_once, is_own_script
 from tools.vulkan import fastest_gpu, find_device
 
 THREADS = "OMP_NUM_THREADS"
 MKL_PATH = "MKL_DEBUG_CPU_TYPE"
+MOST_THREADS = 1024                    # with some thousand, libraries hang or crash
 NUMPY_THREADS = "OPENBLAS_NUM_THREADS"
 MALLOC_SETTINGS = ("MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_")      # glibc's own variables
 M_MMAP_MAX, M_TRIM_THRESHOLD = -4, -1                                # of mallopt(3)
@@ -58,6 +60,9 @@ def configure():
             print(f"warning: paddle was imported before tools.runtime.configure(), so {names} "
                   "cannot take effect; call it first or set them in the shell", file=sys.stderr)
         return
+    if os.environ.get(THREADS) and not is_thread_count(os.environ[THREADS]):
+        print(f"warning: {THREADS}={shown(os.environ[THREADS])} is no number of threads: "
+              f"{wanted[THREADS]} instead", file=sys.stderr)
     os.environ.update(wanted)
     # model/decode.py shares its work itself; numpy's threads would only spin beside the network's.
     os.environ.setdefault(NUMPY_THREADS, "1")
@@ -94,7 +99,14 @@ def missing_settings(environ, cores, amd):
         wanted[MKL_PATH] = "5"
     from_launcher = {THREADS: "1"} if processes > 1 else {}
     return {name: value for name, value in wanted.items()
-            if environ.get(name, "") in ("", from_launcher.get(name))}
+            if environ.get(name, "") in ("", from_launcher.get(name))
+            or (name == THREADS and not is_thread_count(environ[name]))}
+
+
+def is_thread_count(text):
+    """Whether a text is a value of OMP_NUM_THREADS: numbers, one per level of nesting."""
+    return all(re.fullmatch(r"\s*0*[1-9]\d{0,3}\s*", part) and int(part) <= MOST_THREADS
+               for part in text.split(","))
 
 
 def local_processes(environ):
@@ -191,25 +203,48 @@ def available_cores():
 
 def threads():
     """As many as Paddle takes, for other engines."""
-    return int(os.environ.get(THREADS, "").partition(",")[0] or available_cores())
+    value = os.environ.get(THREADS, "")
+    return int(value.partition(",")[0]) if is_thread_count(value) else available_cores()
 
 
 def limit_threads(count):
-    """Use that many threads from now on, in this thread of Paddle and in what opens later."""
+    """Use that many threads from now on, in this thread of Paddle and in what opens later; never
+    more than there are cores, which would only wait for each other."""
+    if count > available_cores():
+        print(f"note: {count} threads were asked for, but this process may use "
+              f"{available_cores()} cores: {available_cores()} threads", file=sys.stderr)
+        count = available_cores()
     os.environ[THREADS] = str(count)
     for library in ("libgomp.so.1", "libiomp5.so"):        # of Paddle and of ncnn; Linux
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(library).omp_set_num_threads(count)
 
 
-def cgroup_quota(root):
-    """CPU quota of the control group in cores (1.5: one and a half), 0.0 where there is none."""
+def cgroup_quota(root, listing="/proc/self/cgroup"):
+    """CPU quota in cores (1.5: one and a half) of the process's control group or of one above it,
+    whichever is the lowest; 0.0 where there is none.
+
+    listing: the file that names the groups.  Where a container sees only its own group, that is
+    the root.
+    """
+    groups = {Path("/")}
+    with contextlib.suppress(OSError):
+        for line in Path(listing).read_text().splitlines():       # "0::/a/b", "4:cpu,cpuacct:/a/b"
+            _, controllers, path = line.split(":", 2)
+            if controllers == "" or "cpu" in controllers.split(","):
+                groups.update([Path(path), *Path(path).parents])
+    quotas = [quota_of(root, group.relative_to("/")) for group in groups if group.is_absolute()]
+    return min(filter(None, quotas), default=0.0)
+
+
+def quota_of(root, group):
+    """The quota in cores that the files of one control group state; 0.0 for none."""
     try:
-        if (root / "cpu.max").exists():           # version 2: "150000 100000" or "max 100000"
-            quota, period = (root / "cpu.max").read_text().split()
+        if (root / group / "cpu.max").exists():   # version 2: "150000 100000" or "max 100000"
+            quota, period = (root / group / "cpu.max").read_text().split()
         else:                                     # version 1: -1 means no limit
-            quota = (root / "cpu/cpu.cfs_quota_us").read_text()
-            period = (root / "cpu/cpu.cfs_period_us").read_text()
+            quota, period = ((root / "cpu" / group / f"cpu.cfs_{name}_us").read_text()
+                             for name in ("quota", "period"))
         return max(0.0, int(quota) / int(period))
     except (OSError, ValueError, ZeroDivisionError):     # no such file, or "max"
         return 0.0
