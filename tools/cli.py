@@ -6,6 +6,7 @@ from signal import SIGINT, SIGTERM
 from config import DEFAULT_CONFIG, get_config, list_configs, parse_overrides
 from config.base import ConfigError
 from tools.errors import UserError, is_of_disk, printable, shown
+from tools.files import note_input
 from tools.runtime import limit_threads
 from tools.stopping import AT_END, CODES, Stopped, interruptible, leave
 from tools.version import VERSION
@@ -140,9 +141,14 @@ def positive_int(text):
 
 
 def load_config(args):
-    """The config that --config and -o ask for.  Raises ConfigError."""
+    """The config that --config and -o ask for.  Raises ConfigError.
+
+    Scripts with --weights only read them: no result will replace that file.
+    """
     cfg = get_config(args.config)
     cfg = cfg.replace(**parse_overrides(cfg, args.override))
+    if hasattr(args, "weights"):
+        note_input(args.weights or cfg.weights_path, "the weights file that was read")
     flags = {"tta": getattr(args, "tta", False) or None, "tile_size": getattr(args, "tile", None),
              "tile_overlap": getattr(args, "overlap", None)}
     return cfg.replace(**{key: value for key, value in flags.items() if value is not None})

@@ -4,6 +4,7 @@ from tools.runtime import configure
 configure()
 
 from tools.cli import build_parser, load_config, run
+from tools.engines.exports import readable, told, version_of
 from tools.engines.ncnn import Ncnn
 from tools.engines.openvino import OpenVino
 from tools.errors import UserError
@@ -56,9 +57,14 @@ def write_openvino(predictor, output, calibration):
             return OpenVino.write(predictor.engine.model, folder)
         from tools.engines.int8 import write_int8  # needs the optional package nncf
 
-        paths = [path for path, _ in find_images(calibration)]
+        paths = readable([path for path, _ in find_images(calibration)], predictor.prepare)
         return write_int8(predictor.engine.model, folder, paths, predictor.prepare)
-    save_folder(output, write, describe_export(predictor))
+
+    def told_write(folder):
+        with told(OpenVino, ImportError, OSError):
+            return write(folder)
+    version_of(OpenVino)
+    save_folder(output, told_write, describe_export(predictor))
 
 
 def write_ncnn(predictor, output, calibration):

@@ -88,9 +88,15 @@ def postprocess(outputs, resized_size, original_size, threshold):
     return outputs["scores"][0, :count], outputs["class_indices"][0, :count], masks
 
 
+def three_channels(image):
+    """uint8 [h, w, 3] of a grey image, [h, w] or [h, w, 1], or of one with alpha, [h, w, 4]."""
+    image = image[..., None] if image.ndim == 2 else image
+    return np.ascontiguousarray(np.repeat(image, 3, 2) if image.shape[2] == 1 else image[..., :3])
+
+
 def predict(run, about, image):
-    """Scores, class indices and masks in a uint8 [H, W, 3] BGR image."""
-    images, resized_size = preprocess(image, about)
+    """Scores, class indices and masks in a uint8 [H, W, 3] BGR image (or grey, or with alpha)."""
+    images, resized_size = preprocess(three_channels(image), about)
     return postprocess(run(images), resized_size, image.shape[:2], about["mask_threshold"])
 
 
@@ -99,8 +105,13 @@ def load(path):
 
 
 def main():
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     run, about = load(sys.argv[1])
-    for score, index, mask in zip(*predict(run, about, cv2.imread(sys.argv[2])), strict=True):
+    image = cv2.imread(sys.argv[2])
+    if image is None:
+        sys.exit(f"'{sys.argv[2]}' is not an image that OpenCV can read")
+    for score, index, mask in zip(*predict(run, about, image), strict=True):
         print(f"{about['class_names'][index]:20s} score {score:.3f}  {mask.sum()} pixels")
 
 

@@ -3,11 +3,12 @@
   python predict_numpy_example.py exported_folder photo.ppm         ncnn or OpenVINO, as exported
   python predict_numpy_example.py exported_folder photo.ppm bf16    OpenVINO, rounded to 16 bits
 
-photo: .ppm (P6) or .npy (uint8 [h, w, 3], BGR); other files where opencv is installed.
+photo: binary .ppm or .pgm, or .npy (uint8 [h, w, 3], BGR); other files where opencv is installed.
 The export holds the network; what comes after it is below, in float32.
 """
 import json
 import os
+import re
 import sys
 
 import numpy as np
@@ -39,8 +40,8 @@ def open_net(path):
     net = ncnn.Net()
     net.opt.use_bf16_storage = net.opt.use_fp16_packed = False
     net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
-    net.load_param(f"{path}.param")
-    net.load_model(f"{path}.bin")
+    if net.load_param(f"{path}.param") or net.load_model(f"{path}.bin"):
+        sys.exit(f"ncnn cannot read '{path}.param' and '{path}.bin'")
     return net
 
 
@@ -84,38 +85,69 @@ def load(folder, *precision):
     with open(f"{folder}/solov2.json", encoding="utf-8") as file:
         about = json.load(file)
     if os.path.exists(f"{folder}/network.param"):
+        if precision:
+            sys.exit(f"{precision[0]} is for OpenVINO, '{folder}' holds a network for ncnn")
         return load_ncnn(folder), about
     return load_openvino(folder, *precision), about
 
 
 def read_image(path):
-    """uint8 [h, w, 3] BGR."""
-    if path.endswith(".npy"):
+    """uint8 [h, w, 3] BGR, or [h, w] grey."""
+    if path.lower().endswith(".npy"):
         return np.load(path)
-    if path.endswith(".ppm"):
-        with open(path, "rb") as file:
-            magic, width, height, _ = file.read().split(maxsplit=4)[:4]
-            assert magic == b"P6", "only binary .ppm files"
-            file.seek(-3 * int(width) * int(height), os.SEEK_END)
-            pixels = np.frombuffer(file.read(), np.uint8)
-            return pixels.reshape(int(height), int(width), 3)[..., ::-1]
+    if path.lower().endswith((".ppm", ".pgm")):
+        return read_netpbm(path)
     import cv2
 
-    return cv2.imread(path)
+    image = cv2.imread(path)
+    return sys.exit(f"'{path}' is not an image that OpenCV can read") if image is None else image
+
+
+def read_netpbm(path):
+    """uint8 [h, w, 3] BGR of a binary .ppm file, [h, w] of a .pgm file."""
+    with open(path, "rb") as file:
+        content = file.read()
+    header = re.match(rb"P([56])" + 3 * rb"(?:\s|#[^\n]*\n)+(\d+)" + rb"\s", content)
+    if not header or int(header[4]) > 255:
+        sys.exit(f"'{path}': expected a binary .ppm or .pgm file of 8 bits")
+    channels, width, height = 3 if header[1] == b"6" else 1, int(header[2]), int(header[3])
+    pixels = np.frombuffer(content, np.uint8, channels * width * height, header.end())
+    return pixels.reshape(height, width, channels)[..., ::-1]
+
+
+def three_channels(image):
+    """uint8 [h, w, 3] of a grey image, [h, w] or [h, w, 1], or of one with alpha, [h, w, 4]."""
+    image = image[..., None] if image.ndim == 2 else image
+    return np.repeat(image, 3, 2) if image.shape[2] == 1 else image[..., :3]
 
 
 def resize(image, size):
     """float32 [h, w, ...] -> [*size, ...], bilinear with half-pixel centres."""
     for axis, new in enumerate(size):
-        old = image.shape[axis]
-        position = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
-        lower = position.astype(int)
-        weight = (position - lower).astype(np.float32)
+        lower, upper, weight = neighbours(image.shape[axis], new)
+        weight = weight.astype(np.float32)
         weight = weight.reshape([-1 if other == axis else 1 for other in range(image.ndim)])
-        upper = np.minimum(lower + 1, old - 1)
         below, above = (image.take(index, axis) for index in (lower, upper))
         image = below + (above - below) * weight
     return image
+
+
+def resize_pixels(image, size):
+    """The same of uint8 [h, w, 3], rounded step by step as OpenCV does."""
+    image = image.astype(np.int32)
+    lower, upper, weight = neighbours(image.shape[1], size[1])
+    weight = np.rint(2048 * weight).astype(np.int32)[:, None]
+    image = (image[:, lower] * (2048 - weight) + image[:, upper] * weight) >> 4
+    lower, upper, weight = neighbours(image.shape[0], size[0])
+    weight = np.rint(2048 * weight).astype(np.int32)[:, None, None]
+    return ((image[lower] * (2048 - weight) >> 16) + (image[upper] * weight >> 16) + 2) >> 2
+
+
+def neighbours(old, new):
+    """For each of `new` pixels the two of `old` around it, and the weight of the second."""
+    position = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
+    lower = position.astype(int)
+    return lower, np.minimum(lower + 1, old - 1), position - lower
 
 
 def preprocess(image, about):
@@ -123,7 +155,7 @@ def preprocess(image, about):
     sides = image.shape[:2]
     scale = min(about["test_short_side"] / min(sides), about["test_max_side"] / max(sides))
     size = [max(1, int(side * scale + 0.5)) for side in sides]
-    image = resize(image.astype(np.float32), size)
+    image = resize_pixels(image, size).astype(np.float32)
     if about["channel_order"] == "rgb":
         image = image[:, :, ::-1]
     image = (image - np.float32(about["pixel_mean"])) / np.float32(about["pixel_std"])
@@ -185,8 +217,8 @@ def decay(binary, classes, about):
 
 
 def predict(run, about, image):
-    """Scores, class indices and masks bool [I, h, w] in a uint8 [h, w, 3] BGR image."""
-    images, size = preprocess(image, about)
+    """Scores, class indices and masks bool [I, h, w] in a uint8 [h, w, 3] BGR image (or grey)."""
+    images, size = preprocess(three_channels(image), about)
     scores, classes, probs = decode(run(images), about)
     masks = np.zeros((len(scores), *image.shape[:2]), bool)
     for mask, values in zip(masks, probs, strict=True):
@@ -196,6 +228,8 @@ def predict(run, about, image):
 
 
 def main():
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     folder, photo, *precision = sys.argv[1:]
     run, about = load(folder, *precision)
     for score, index, mask in zip(*predict(run, about, read_image(photo)), strict=True):
