@@ -67,7 +67,7 @@ def test_the_example_finds_what_the_predictor_finds(kind, settings, tmp_path):
     run, about, predictor = exported(saved, kind, tmp_path, "max_candidates=774",
                                      *(f"{key}={value}" for key, value in settings.items()))
     assert about["class_names"] == ["circle", "square"] and about["config"] == "quickstart"
-    for size in ((50, 91), (120, 40)):
+    for size in ((50, 91), (120, 40), (1, 300)):
         image = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
         scores, class_indices, masks = predict_example.predict(run, about, image)
         expected = predictor(image)
@@ -171,7 +171,9 @@ def exported_network(weights, kind, folder, *more):
 
 
 @pytest.mark.parametrize("settings", [{}, {
-    "nms_kernel": "linear", "update_threshold": 1e-4, "channel_order": "bgr"}], ids=str)
+    "nms_kernel": "linear", "update_threshold": 1e-4, "channel_order": "bgr"}, {
+    "resized_size_rule": "fractional", "normalize_first": True}, {
+    "resized_size_rule": "fractional"}], ids=str)
 @pytest.mark.parametrize("kind", FOLDERS)
 def test_the_numpy_example_finds_what_the_predictor_finds(kind, settings, tmp_path):
     run, about, predictor = exported_network(save(tmp_path, "tiny", **settings), kind, tmp_path,
@@ -182,10 +184,11 @@ def test_the_numpy_example_finds_what_the_predictor_finds(kind, settings, tmp_pa
     assert len(scores) == len(expected) > 5 and probs.shape[1:] == (16, 24)
     np.testing.assert_allclose(scores, expected.scores, rtol=1e-3, atol=1e-5)
     np.testing.assert_array_equal(class_indices, expected.class_indices)
-    image = np.random.default_rng(1).integers(0, 256, (50, 91, 3), np.uint8)
-    whole, found = predictor(image), predict_numpy_example.predict(run, about, image)
-    assert abs(len(found[0]) - len(whole)) <= 1 and found[2].shape[1:] == (50, 91)
-    assert abs(found[2].mean() - whole.masks.mean()) < 0.01      # near the threshold
+    for size in ((50, 91), (1, 300)):
+        image = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
+        whole, found = predictor(image), predict_numpy_example.predict(run, about, image)
+        assert abs(len(found[0]) - len(whole)) <= 1 and found[2].shape[1:] == size
+        assert abs(found[2].mean() - whole.masks.mean()) < 0.01  # near the threshold
 
 
 @pytest.fixture(scope="module")

@@ -68,7 +68,11 @@ def resize(image, about):
     sides = image.shape[:2]
     scale = min(about["test_short_side"] / min(sides), about["test_max_side"] / max(sides))
     if about["resized_size_rule"] == "fractional":             # of PaddleDetection 2.2
-        return cv2.resize(image, None, fx=scale, fy=scale), [int(side * scale) for side in sides]
+        size = [max(1.0, side * scale) for side in sides]
+        by_factor = {"dsize": None, "fx": scale, "fy": scale}
+        by_size = {"dsize": (round(size[1]), round(size[0]))}
+        return (cv2.resize(image, **(by_factor if min(size) > 1 else by_size)),
+                [int(side) for side in size])
     size = [max(1, int(side * scale + 0.5)) for side in sides]
     if about["resize_library"] == "cv2":
         return cv2.resize(image, size[::-1]), size

@@ -121,10 +121,10 @@ def three_channels(image):
     return np.repeat(image, 3, 2) if image.shape[2] == 1 else image[..., :3]
 
 
-def resize(image, size):
+def resize(image, size, factor=None):
     """float32 [h, w, ...] -> [*size, ...], bilinear with half-pixel centres."""
     for axis, new in enumerate(size):
-        lower, upper, weight = neighbours(image.shape[axis], new)
+        lower, upper, weight = neighbours(image.shape[axis], new, factor)
         weight = weight.astype(np.float32)
         weight = weight.reshape([-1 if other == axis else 1 for other in range(image.ndim)])
         below, above = (image.take(index, axis) for index in (lower, upper))
@@ -132,36 +132,49 @@ def resize(image, size):
     return image
 
 
-def resize_pixels(image, size):
+def resize_pixels(image, size, factor=None):
     """The same of uint8 [h, w, 3], rounded step by step as OpenCV does."""
     image = image.astype(np.int32)
-    lower, upper, weight = neighbours(image.shape[1], size[1])
+    lower, upper, weight = neighbours(image.shape[1], size[1], factor)
     weight = np.rint(2048 * weight).astype(np.int32)[:, None]
     image = (image[:, lower] * (2048 - weight) + image[:, upper] * weight) >> 4
-    lower, upper, weight = neighbours(image.shape[0], size[0])
+    lower, upper, weight = neighbours(image.shape[0], size[0], factor)
     weight = np.rint(2048 * weight).astype(np.int32)[:, None, None]
     return ((image[lower] * (2048 - weight) >> 16) + (image[upper] * weight >> 16) + 2) >> 2
 
 
-def neighbours(old, new):
-    """For each of `new` pixels the two of `old` around it, and the weight of the second."""
-    position = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
+def neighbours(old, new, factor):
+    """For each of `new` pixels the two of `old` around it, and the weight of the second.
+
+    factor: the exact one, where the new size was rounded; default: the ratio of the sizes.
+    """
+    position = np.clip((np.arange(new) + 0.5) / (factor or new / old) - 0.5, 0, old - 1)
     lower = position.astype(int)
     return lower, np.minimum(lower + 1, old - 1), position - lower
 
 
-def preprocess(image, about):
-    """uint8 [h, w, 3] BGR -> (float32 [1, 3, H, W], (height, width) before padding)."""
-    sides = image.shape[:2]
-    scale = min(about["test_short_side"] / min(sides), about["test_max_side"] / max(sides))
-    size = [max(1, int(side * scale + 0.5)) for side in sides]
-    image = resize_pixels(image, size).astype(np.float32)
+def normalize(image, about):
     if about["channel_order"] == "rgb":
         image = image[:, :, ::-1]
-    image = (image - np.float32(about["pixel_mean"])) / np.float32(about["pixel_std"])
+    return (image - np.float32(about["pixel_mean"])) / np.float32(about["pixel_std"])
+
+
+def preprocess(image, about):
+    """uint8 [h, w, 3] BGR -> (float32 [1, 3, H, W], (height, width) before padding)."""
+    sides, factor = image.shape[:2], None
+    scale = min(about["test_short_side"] / min(sides), about["test_max_side"] / max(sides))
+    size = cut = [max(1, int(side * scale + 0.5)) for side in sides]
+    if about["resized_size_rule"] == "fractional":             # of PaddleDetection 2.2
+        exact = [max(1.0, side * scale) for side in sides]
+        size, cut = [round(side) for side in exact], [int(side) for side in exact]
+        factor = scale if min(exact) > 1 else None
+    if about["normalize_first"]:
+        image = resize(normalize(image, about), size, factor)
+    else:
+        image = normalize(resize_pixels(image, size, factor).astype(np.float32), about)
     down, right = (-side % about["size_divisor"] for side in size)
     padded = np.pad(image, ((0, down), (0, right), (0, 0)))
-    return np.ascontiguousarray(padded.transpose(2, 0, 1)[None], np.float32), size
+    return np.ascontiguousarray(padded.transpose(2, 0, 1)[None], np.float32), cut
 
 
 def sigmoid(values):
