@@ -2,6 +2,7 @@
 import threading
 from functools import lru_cache
 
+import cv2
 import numpy as np
 import pytest
 
@@ -232,3 +233,40 @@ def test_an_engine_that_cannot_be_used_is_an_error(tiny):
         open_engine("auto", "cpu", tiny[1], tiny[0], None, "half", (["a.jpg"], None))
     with pytest.raises(UserError, match="'openvino' does not run on 'vulkan:0'"):
         open_engine("openvino", "vulkan:0", tiny[1], tiny[0], None)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no\nmemory"), MemoryError(), KeyError("blob")])
+def test_an_engine_that_fails_at_an_image_is_one_sentence(error, tiny, monkeypatch):
+    predictor = Predictor(*tiny, "cpu", ANY)
+
+    def fail(self, images):
+        raise error
+    monkeypatch.setattr(EXPORTED[ANY], "__call__", fail)
+    with pytest.raises(UserError, match=f"engine '{ANY}' .* cannot run the network: .+") as caught:
+        predictor(np.zeros((40, 50, 3), np.uint8))
+    assert "\n" not in str(caught.value)
+
+
+def test_odd_words_for_devices_and_precisions(tiny):
+    for device in (None, 0, "cuda", "GPU"):
+        with pytest.raises(UserError, match=f"unknown device '{device}': expected auto, cpu, gpu"):
+            Predictor(*tiny, device)
+    with pytest.raises(UserError, match="'openvino-int8' computes in 8 bits, not in half"):
+        Predictor(*tiny, "cpu", "openvino-int8", "half")
+    with pytest.raises(UserError, match="unknown precision 'fp16'"):
+        Predictor.open("quickstart", precision="fp16")
+
+
+def test_calibration_leaves_out_what_cannot_be_read_and_keeps_what_was_made(
+        own_weights, tmp_path, capsys):
+    pytest.importorskip("nncf", reason="nncf is not installed (requirements-extras.txt)")
+    cfg, weights = own_weights
+    good, bad = tmp_path / "good.png", tmp_path / "bad.png"
+    cv2.imwrite(str(good), np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8))
+    bad.write_bytes(good.read_bytes()[:100])
+    Predictor(cfg, weights, "cpu", precision="int8", calibration=[bad, good])
+    told = capsys.readouterr().err
+    assert "left out of the calibration: " in told and "bad.png" in told and "from 1 images" in told
+    with pytest.raises(UserError, match="none of the calibration images can be read: .*bad.png"):
+        Predictor(cfg, weights, "cpu", precision="int8", calibration=bad)
+    assert Predictor(cfg, weights, "cpu", precision="int8").engine.precision == "int8"

@@ -160,7 +160,7 @@ def resolve_device(device, vulkan=False):
     GPU that Vulkan shows.  vulkan: whether the caller only predicts, which is all that Vulkan can
     do.  Raises UserError for anything else and for a GPU that is not there.
     """
-    match = re.fullmatch(r"auto|cpu|gpu(?::(\d{1,4}))?|vulkan(?::\d{1,4})?", device)
+    match = re.fullmatch(r"auto|cpu|gpu(?::(\d{1,4}))?|vulkan(?::\d{1,4})?", str(device))
     if not match:
         raise UserError(f"unknown device '{device}': expected auto, cpu, gpu, gpu:N or vulkan:N")
     if device.startswith("vulkan"):

@@ -42,7 +42,7 @@ class Predictor:
     device: "auto", "cpu", "gpu", "gpu:1" or "vulkan:0".
     engine: one of tools.engines.open.ENGINES; `engine_choice` then says which it became, and
     why not a faster one.  precision: "float32", "half" or "int8"; calibration: image, folder or
-    pattern of typical images, once, for int8.
+    pattern of typical images, or a list of such, once, for int8.
     """
 
     def __init__(self, cfg: Base | str | int = DEFAULT_CONFIG, weights: str | Path | None = None,
@@ -62,16 +62,18 @@ class Predictor:
             return model
 
         self.preprocess = Preprocess(self.cfg)     # image -> (float32 [3, h, w], resized size)
-        images = calibration and ([path for path, _ in find_images(calibration)], self.prepare)
+        images = calibration and (calibration_images(calibration), self.prepare)
         self._setup(*open_engine(engine, self.device, self.weights, self.cfg, build_model,
                                  precision, images))
 
     @classmethod
     def open(cls, config: str | int = DEFAULT_CONFIG, weights: str | Path | None = None,
-             device: str = "auto", engine: str = "auto", **settings) -> "Predictor":
+             device: str = "auto", engine: str = "auto", precision: str = "float32",
+             calibration: str = "", **settings) -> "Predictor":
         """A Predictor by the name or number of a config, with other `settings` where given:
         Predictor.open("quickstart", score_threshold=0.3)."""
-        return cls(get_config(config, **settings), weights, device, engine)
+        return cls(get_config(config, **settings), weights, device, engine, precision,
+                   calibration)
 
     @classmethod
     def from_model(cls, cfg, model, class_names):
@@ -164,6 +166,12 @@ class Predictor:
     def postprocess(self, outputs, resized_sizes, original_sizes):
         """Raw outputs -> [Instances] at the original sizes."""
         return self.decoder(outputs, resized_sizes, original_sizes)
+
+
+def calibration_images(sources):
+    """Paths of the images that a source, or a list of them, stands for."""
+    sources = sources if isinstance(sources, (list, tuple)) else [sources]
+    return [path for source in sources for path, _ in find_images(source)]
 
 
 def find_weights(path):
