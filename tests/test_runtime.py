@@ -151,6 +151,16 @@ def test_never_more_threads_than_cores(monkeypatch, capsys):
     assert "5000 threads were asked for, but this process may use 2" in capsys.readouterr().err
 
 
+def test_onnx_runtime_leaves_nothing_behind(tmp_path):
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    session = "onnxruntime.InferenceSession(b'', providers=['CPUExecutionProvider'])"
+    run_python("import contextlib, os; os.environ.pop('ORT_DISABLE_TELEMETRY', None)\n"
+               "from tools.runtime import configure; configure(); import onnxruntime\n"
+               f"with contextlib.suppress(Exception): {session}",
+               XDG_CACHE_HOME=str(tmp_path), TMPDIR=str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_decompression_works_after_paddle():
     """Paddle 2.6 brings its own zlib; Python's module must have been loaded before it."""
     run_python("from tools.runtime import configure; configure()\n"

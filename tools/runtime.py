@@ -40,6 +40,7 @@ M_MMAP_MAX, M_TRIM_THRESHOLD = -4, -1                                # of mallop
 # products): not at all; 200 ms, its default, makes a step 8 times slower beside other work.
 WAIT_POLICY = "OMP_WAIT_POLICY"
 WAITING = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "0"}
+TELEMETRY = "ORT_DISABLE_TELEMETRY"    # else ONNX Runtime leaves an id in the user's cache
 NOISE = ("OMP_NUM_THREADS", "PLEASE USE OMP")     # Paddle's advice against more than one thread
 
 
@@ -66,6 +67,7 @@ def configure():
     os.environ.update(wanted)
     # model/decode.py shares its work itself; numpy's threads would only spin beside the network's.
     os.environ.setdefault(NUMPY_THREADS, "1")
+    os.environ.setdefault(TELEMETRY, "1")
     if WAIT_POLICY not in os.environ:
         for name, value in WAITING.items():
             os.environ.setdefault(name, value)
