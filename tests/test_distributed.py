@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from tests.builders import make_trainer
-from tools.runtime import THREADS, available_cores
+from tools.cores import available_cores
+from tools.runtime import THREADS
 from tools.training.start import resume_training
 from tools.weights.weights_file import read_weights, to_arrays
 

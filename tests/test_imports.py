@@ -13,7 +13,7 @@ MAY_IMPORT = {"config": {"config"}, "model": {"model"}, "tools": {"tools", "mode
               "": {"convert", "tools", "model", "config"}}           # "": the scripts
 # The rooms of tools, lowest floor first.  What is not listed is a command: it stands on top.
 FLOORS = ({"errors", "files", "runtime", "cli", "progress", "stopping", "finishing", "version",
-           "vulkan", "quiet"},
+           "vulkan", "quiet", "cores"},
           {"data", "weights", "distributed", "download", "partial_file"},
           {"engines"},
           {"inference"},

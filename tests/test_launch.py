@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tools import launch
+from tools.cores import available_cores
 from tools.launch import environment, start_processes, without_processes
-from tools.runtime import THREADS, available_cores
+from tools.runtime import THREADS
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = """

@@ -7,7 +7,7 @@ from pathlib import Path
 import paddle
 import pytest
 
-from tools import runtime
+from tools import cores, runtime
 from tools.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,18 +39,18 @@ def test_local_processes():
     assert runtime.missing_settings(TWO_HERE, 1, False) == {"OMP_NUM_THREADS": "1"}
 
 
-@pytest.mark.parametrize("files, cores", [
+@pytest.mark.parametrize("files, expected", [
     ({"cpu.max": "150000 100000\n"}, 1.5), ({"cpu.max": "max 100000\n"}, 0.0), ({}, 0.0),
     ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 0.0),
     ({"cpu/cpu.cfs_quota_us": "400000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4.0)])
-def test_quota_of_a_container(tmp_path, files, cores):
+def test_quota_of_a_container(tmp_path, files, expected):
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert runtime.cgroup_quota(tmp_path) == cores
+    assert cores.cgroup_quota(tmp_path) == expected
 
 
-@pytest.mark.parametrize("listing, files, cores", [
+@pytest.mark.parametrize("listing, files, expected", [
     ("0::/a.slice/b.service\n", {"a.slice/b.service/cpu.max": "150000 100000\n",
                                  "a.slice/cpu.max": "400000 100000\n"}, 1.5),
     ("0::/a.slice/b.service\n", {"a.slice/b.service/cpu.max": "max 100000\n",
@@ -60,12 +60,12 @@ def test_quota_of_a_container(tmp_path, files, cores):
                                          "cpu/b/cpu.cfs_period_us": "100000\n"}, 2.0),
     ("4:cpu,cpuacct:/docker/1\n", {"cpu/cpu.cfs_quota_us": "50000\n",
                                    "cpu/cpu.cfs_period_us": "100000\n"}, 0.5)])
-def test_quota_of_a_group_below_others(tmp_path, listing, files, cores):
+def test_quota_of_a_group_below_others(tmp_path, listing, files, expected):
     """A service of systemd, a batch job; the last: a container that sees only its own group."""
     for name, text in {**files, "listing": listing}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert runtime.cgroup_quota(tmp_path, tmp_path / "listing") == cores
+    assert cores.cgroup_quota(tmp_path, tmp_path / "listing") == expected
 
 
 @pytest.mark.parametrize("value, fits", [
@@ -79,11 +79,11 @@ def test_what_is_no_number_of_threads_is_replaced(value, fits, monkeypatch):
                                  else runtime.available_cores())
 
 
-@pytest.mark.parametrize("quota, cores", [(0.0, 8), (0.4, 1), (2.5, 3), (64.0, 8)])
-def test_cores_are_capped_by_the_quota(monkeypatch, quota, cores):
+@pytest.mark.parametrize("quota, expected", [(0.0, 8), (0.4, 1), (2.5, 3), (64.0, 8)])
+def test_cores_are_capped_by_the_quota(monkeypatch, quota, expected):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(8), raising=False)
-    monkeypatch.setattr(runtime, "cgroup_quota", lambda root: quota)
-    assert runtime.available_cores() == cores
+    monkeypatch.setattr(cores, "cgroup_quota", lambda root: quota)
+    assert cores.available_cores() == expected
 
 
 def test_vendor():

@@ -3,7 +3,8 @@ import importlib.metadata
 import platform
 
 from tools.cli import parse_nothing, run
-from tools.runtime import available_cores, configure, describe, processor
+from tools.cores import available_cores
+from tools.runtime import configure, describe, processor
 from tools.version import VERSION
 
 PACKAGES = ("paddlepaddle", "paddlepaddle-gpu", "numpy", "opencv-python-headless", "opencv-python",

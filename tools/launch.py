@@ -14,9 +14,10 @@ import time
 from pathlib import Path
 
 from tools.cli import BAD_INPUT, TERMINATED
+from tools.cores import available_cores
 from tools.errors import UserError
 from tools.finishing import Finishing
-from tools.runtime import THREADS, available_cores
+from tools.runtime import THREADS
 from tools.stopping import CODES, LAUNCHER
 
 LOG_DIR = "log"

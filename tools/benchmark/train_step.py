@@ -6,9 +6,10 @@ import numpy as np
 import paddle.nn as nn
 
 from model.layers import DeformConv
+from tools.cores import available_cores
 from tools.data.augment import train_transforms
 from tools.data.loader import Collate, as_tensors
-from tools.runtime import available_cores, synchronize
+from tools.runtime import synchronize
 from tools.training.start import start_training
 
 LOADER_PARTS = ("data", "targets")     # in training, the reader processes do these meanwhile

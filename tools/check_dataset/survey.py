@@ -12,13 +12,13 @@ import cv2
 import numpy as np
 
 from tools.check_dataset.extents import ResizePlan, extents
+from tools.cores import available_cores
 from tools.data.coco import BROKEN
 from tools.data.images import read_bytes
 from tools.data.masks import segmentation_to_rle
 from tools.data.orientation import find_orientation
 from tools.errors import UserError
 from tools.progress import progress
-from tools.runtime import available_cores
 
 INVISIBLE = "objects that cover no pixel (skipped)"
 VANISHED = "objects that lose their last pixel in the training resize (not learned)"

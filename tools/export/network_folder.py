@@ -6,7 +6,7 @@ from tools.errors import UserError
 from tools.files import remove_abandoned, temporary_folder, write_json
 
 ABOUT = "solov2.json"
-STEMS = ("network", "model")                 # of the files of all formats
+STEMS = ("network", "head", "model")         # of the files of all formats
 
 
 def save_folder(folder, write, metadata):
