@@ -94,19 +94,21 @@ def convolve(x, weight, stride, padding):
     """Convolution of x [N, C, H, W] with weight [D, C, k, k], float32, by oneDNN."""
     learning = not x.stop_gradient, not weight.stop_gradient
     kept[(*x.shape, *weight.shape, *stride)] = nbytes(x)
-    return program(stride, padding, learning)([x, weight])
+    return program(tuple(weight.shape), stride, padding, learning)([x, weight])
 
 
 @functools.cache
-def program(stride, padding, learning):
-    """A convolution as a function of dygraph: ([x, weight]) -> y, for any shapes.
+def program(weight_shape, stride, padding, learning):
+    """A convolution as a function of dygraph: ([x, weight]) -> y, for any size of x.
 
-    learning: whether x and weight get gradients.  The program is of Paddle's old kind, whose
-    operators carry attributes; it is finished by a first call, within the guard.
+    weight_shape: one program for all would do, but it keeps what it makes under the shape of x
+    alone, and with other weights the process is aborted.  learning: whether x and weight get
+    gradients.  The program is of Paddle's old kind, whose operators carry attributes; it is
+    finished by a first call, within the guard.
     """
     from paddle.pir_utils import OldIrGuard
 
-    inputs = [paddle.zeros([1, 8, 8, 8]), paddle.zeros([8, 8, 3, 3])]
+    inputs = [paddle.zeros([1, weight_shape[1], 8, 8]), paddle.zeros(weight_shape)]
     for tensor, learns in zip(inputs, learning, strict=True):
         tensor.stop_gradient = not learns
     with unique_name.guard(), quiet_output(), OldIrGuard():     # which begins to count anew
