@@ -75,6 +75,13 @@ def test_the_fastest_is_taken_and_remembered(machine, capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("steady, fast, taken", [(1.02, 1.0, "ncnn"), (1.05, 1.0, "openvino")])
+def test_of_equal_ones_the_steadiest_is_taken(steady, fast, taken, machine, capsys):
+    (kind, _), _ = machine(Clocked("ncnn", steady), Clocked("openvino", fast))()
+    assert kind.name == taken
+    assert capsys.readouterr().err.endswith(f"ncnn {steady:.2f} s -> {taken}\n")
+
+
 def test_half_precision_is_offered_and_taken_on_request(machine):
     open_auto = machine(Clocked("ncnn", 0.5), Clocked("openvino", 0.6, half=0.1))
     (kind, precision), note = open_auto()

@@ -28,9 +28,10 @@ from tools.files import write_json
 from tools.runtime import processor
 from tools.weights.weights_file import NETWORK_SETTINGS
 
-FAST = (Ncnn, OpenVino, OnnxRuntime)
+FAST = (Ncnn, OnnxRuntime, OpenVino)           # the steadier ones beside other work first
 LAST = (PaddleInference,)                      # never faster than those, and slow to export
 RUNS, SHORT = (2, 9), 0.2                      # counted runs: at least, at most; seconds in all
+EQUAL = 1.03                                   # times the shortest: as good as equal
 GAIN = 1.25                                    # from which on half precision is worth a word
 
 
@@ -41,10 +42,12 @@ class Choice:
         self.seconds, self.failures = seconds, failures
 
     def order(self, precision):
-        """Names of the engines measured in a precision, the fastest first."""
+        """Names of the engines measured in a precision, the fastest first; of those as good as
+        equal to it the steadiest first, which is the order in which they were measured."""
         found = {name.partition(" ")[0]: seconds for name, seconds in self.seconds.items()
                  if name.endswith(f" {precision}")}
-        return sorted(found, key=found.get)
+        equal = EQUAL * min(found.values(), default=0)
+        return sorted(found, key=lambda name: max(found[name], equal))
 
     def best(self, precision):
         """Seconds of the fastest engine in a precision; infinite if there is none."""
