@@ -61,6 +61,14 @@ def test_numbers_are_those_of_the_layers(written, name):
     assert size == total
 
 
+def test_each_weight_is_kept_once(tmp_path):
+    """Not once per level that the head is run on."""
+    model = build_solov2(get_config("quickstart", **SLIM))
+    write_network(tmp_path, model)
+    numbers = sum(parameter.size for parameter in model.parameters())
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.bin")) < 4.1 * numbers
+
+
 def test_relu_is_part_of_the_convolution_before_it_alone(written):
     before = {}
     for name, (layers, _) in written.items():
