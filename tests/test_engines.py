@@ -221,7 +221,7 @@ def test_results_that_are_not_numbers_are_refused_and_errors_are_told(own_weight
 
 
 def test_an_engine_that_cannot_be_used_is_an_error(tiny):
-    with pytest.raises(UserError, match="unknown engine 'tensorrt': expected auto, ncnn, onnxruntime"):
+    with pytest.raises(UserError, match="unknown engine 'tensorrt': expected auto, ncnn, onnx"):
         open_engine("tensorrt", "cpu", tiny[1], tiny[0], None)
     with pytest.raises(UserError, match="runs on the CPU, not on 'gpu:0': add --device cpu"):
         open_engine("openvino", "gpu:0", tiny[1], tiny[0], None)
