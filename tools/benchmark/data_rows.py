@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 
-MEGABYTE = 1 << 20
+from tools.runtime import configure
 
 
 def status(name):
@@ -110,6 +110,7 @@ def matching(path, folder):
 
 def check(path, folder):
     """check_dataset's look at every image and object."""
+    configure()
     from config import get_config
     from tools.benchmark.synthetic_coco import write_photographs
     from tools.check_dataset.survey import survey
@@ -122,6 +123,7 @@ def check(path, folder):
 
 def test_dev(path, folder):
     """100 results in each image on their way to the files of the COCO server."""
+    configure()
     from tools.benchmark.synthetic_coco import synthetic_instances
     from tools.data.coco import CocoDataset
     from tools.evaluation.result_store import ResultStore
