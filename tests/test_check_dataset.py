@@ -15,11 +15,12 @@ from model.targets import mass_centers, positive_cells
 from tools.check_dataset import __main__ as check_dataset
 from tools.check_dataset.extents import ResizePlan, extents
 from tools.check_dataset.fit import fit, propose, propose_grid, propose_ranges
-from tools.check_dataset.survey import COLUMNS, Survey, maybe_turned, survey
+from tools.check_dataset.survey import COLUMNS, DARK, Survey, maybe_turned, survey
 from tools.data.coco import CocoDataset
 from tools.data.masks import mask_to_rle, masks_to_boxes
 from tools.data.shapes import write_split
 from tools.data.transforms import Resize
+from tools.errors import UserError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 GRIDS, RANGES = (8, 4), ((1, 40), (30, 200))
@@ -186,6 +187,50 @@ def test_images_that_are_nearly_black_are_noticed(folder, capsys):
     cv2.imwrite(str(path), cv2.imread(str(path)) // 16)
     assert check(folder) == 0
     assert "1 images without a pixel above 31 of 255" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("color, dark", [((31, 31, 31), True), ((33, 0, 0), False),
+                                         ((0, 0, 31), True), ((200, 200, 200), False)])
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_dark_is_judged_by_every_pixel(tmp_path, color, dark, suffix):
+    """Also where a glance at a JPEG sees only means: here one bright block, or none."""
+    image = np.zeros((90, 130, 3), np.uint8)
+    image[40:48, 64:72] = color
+    path = str(tmp_path / f"image.{suffix}")
+    cv2.imwrite(path, image, [cv2.IMWRITE_JPEG_QUALITY, 100])
+    coco_file(tmp_path, f"image.{suffix}", (90, 130))
+    found = survey(CocoDataset(tmp_path / "set.json", tmp_path), get_config("quickstart"))
+    assert (DARK in found.problems) == (dark and cv2.imread(path).max() < 32)
+    assert len(found) == 1
+
+
+def coco_file(folder, name, size):
+    box = [[1, 1, 60, 1, 60, 60, 1, 60]]
+    (folder / "set.json").write_text(json.dumps({
+        "images": [{"id": 1, "file_name": name, "height": size[0], "width": size[1]}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "segmentation": box}],
+        "categories": [{"id": 1, "name": "box"}]}))
+
+
+@pytest.mark.parametrize("size", [(90, 130), (8, 8), (7, 9), (97, 71)])
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_a_glance_has_the_size_and_the_faults_of_a_whole_look(tmp_path, size, orientation):
+    rng, exif = np.random.default_rng(0), Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "image.jpg"
+    Image.fromarray(rng.integers(0, 255, (*size, 3), np.uint8)).save(path, exif=exif)
+    data = path.read_bytes()
+    for stated in (size, size[::-1], (size[0] + 1, size[1])):
+        coco_file(tmp_path, "image.jpg", stated)
+        dataset = CocoDataset(tmp_path / "set.json", tmp_path)
+        for content in (data, data[:len(data) // 2], data[:-2], b"no image"):
+            said = []
+            for look in (dataset.glance, dataset.decode):
+                try:
+                    said.append(look(0, content) is None)
+                except UserError as error:
+                    said.append(str(error))
+            assert said[0] == said[1]
 
 
 def test_copies_and_objects_that_vanish_in_the_resize(folder, capsys):

@@ -8,7 +8,6 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 
 from tools.check_dataset.extents import ResizePlan, extents
@@ -29,7 +28,6 @@ MAYBE_TURNED = ("images whose EXIF orientation turns them, and the size does not
                 "the annotations are of the turned one (read as stored)")
 DARK = "images without a pixel above 31 of 255, such as 12 bits stored as 16 (used)"
 DARKEST = 32
-DARK_GREY = 4                      # grey levels of a pure blue of DARKEST
 LARGE = "images whose masks take over 1 GB of memory when they are read (used)"
 LARGE_BYTES = 1 << 30
 AHEAD = 64                         # images whose looks may wait for the one before
@@ -109,13 +107,11 @@ def look(dataset, index, plan, divisor):
     info = dataset.image_info(index)
     try:
         data = read_bytes(info["path"])
-        grey = dataset.decode(index, data, cv2.IMREAD_GRAYSCALE)
-        dark = grey.max() < DARK_GREY or (
-            grey.max() < DARKEST and dataset.decode(index, data).max() < DARKEST)
+        dark = (dataset.glance(index, data).max() < 2 * DARKEST
+                and dataset.decode(index, data).max() < DARKEST)
     except UserError as error:
         return Look(np.zeros((0, len(COLUMNS))), [(BROKEN, str(error))])
-    size, shape = info["size"], grey.shape
-    del grey                                           # the masks come now
+    size = info["size"]
     annotations = dataset.annotations(index)
     rles = [segmentation_to_rle(segmentation, size) for _, _, segmentation in annotations]
     resize = plan(size)
@@ -130,7 +126,7 @@ def look(dataset, index, plan, divisor):
     table[:, 7:9] = [-(-side // divisor) * divisor for side in resize.shape]
     noticed = object_problems(info["file_name"], annotations, rles, visible, areas > 0)
     noticed += [(reason, info["file_name"]) for reason, found in (
-        (MAYBE_TURNED, maybe_turned(data, shape)), (DARK, dark),
+        (MAYBE_TURNED, maybe_turned(data, size)), (DARK, dark),
         (LARGE, len(boxes) * size[0] * size[1] > LARGE_BYTES)) if found]
     return Look(table[visible], noticed, hashlib.sha1(data).digest())
 

@@ -7,13 +7,12 @@ import json
 import logging
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from tools.data.classes import choose_classes
 from tools.data.columns import RLE
 from tools.data.image_files import OTHER_NAME, find_files
-from tools.data.images import decode_image, image_size, read_bytes
+from tools.data.images import decode_image, glance, image_size, read_bytes
 from tools.data.masks import masks_to_boxes, segmentation_to_mask
 from tools.data.orientation import find_orientation, turned
 from tools.data.packed import open_coco
@@ -113,17 +112,28 @@ class CocoDataset:
             raise UserError("no image folder was given")
         return self.decode(index, read_bytes(self.image_info(index)["path"]))
 
-    def decode(self, index, data, flags=cv2.IMREAD_COLOR):
-        """`load_image` of the bytes of its file; [H, W] with cv2.IMREAD_GRAYSCALE."""
+    def decode(self, index, data):
+        """`load_image` of the bytes of its file."""
+        image = decode_image(data, self.image_info(index)["path"])
+        turns = self._turns(index, image.shape[:2], data)
+        return turned(image, find_orientation(data)[0]) if turns else image
+
+    def glance(self, index, data):
+        """uint8 [h, w], grey values that `glance` of images.py gives; UserError as `decode`."""
+        grey, stored_size = glance(data, self.image_info(index)["path"])
+        self._turns(index, stored_size, data)
+        return grey
+
+    def _turns(self, index, stored_size, data):
+        """Whether EXIF turns an image to the size that the json gives; UserError if it has neither.
+        """
         info = self.image_info(index)
-        image = decode_image(data, info["path"], flags=flags)
-        stored_size = image.shape[:2]
-        if stored_size != info["size"] and stored_size[::-1] == info["size"]:
-            image = turned(image, find_orientation(data)[0])
-        if image.shape[:2] != info["size"]:
-            raise UserError(f"image '{info['path']}' is {stored_size} pixels (height, width), but "
-                            f"'{self.path}' says {info['size']}; its annotations do not fit")
-        return image
+        if stored_size == info["size"]:
+            return False
+        if stored_size[::-1] == info["size"] and find_orientation(data)[0] > 4:
+            return True
+        raise UserError(f"image '{info['path']}' is {stored_size} pixels (height, width), but "
+                        f"'{self.path}' says {info['size']}; its annotations do not fit")
 
     def annotations(self, index):
         """[(annotation id, class index, segmentation)] of the usable objects, without crowds."""
