@@ -83,7 +83,7 @@ def test_predictor_uses_what_the_file_says(folder):
 @pytest.mark.parametrize("arguments, hint", [
     (["r18.pth", "--config", "6"], "do not fit config solov2_r101_fpn_3x"),
     (["r18.pth", "--config", "99"], "no config '99'"), (["r18.pth", "--family", "x"], "no family"),
-    (["r18.pth", "--sha256", "00"], "expected 00: it is another file"),
+    (["r18.pth", "--sha256", "0" * 16], "expected 0000000000000000: it is another file"),
     (["r18.pth", "--to", "mmdet3"], "not a weights file of this project"),
     (["r18.pdparams", "--to", "adelaidet"], "has no counterpart"),
     (["cut.pth"], "truncated"), (["nowhere.pth"], "no checkpoint"),
