@@ -122,6 +122,14 @@ def tiny_config(**changed):
     return get_config("quickstart", **{**TINY, **changed})
 
 
+def run_python(code, **environ):
+    """Run `code` in a fresh interpreter, where nobody has made settings for Paddle."""
+    clean = {name: value for name, value in os.environ.items()
+             if name not in ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE")}
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**clean, **environ},
+                          capture_output=True, text=True, timeout=120, check=True)
+
+
 def script(name, *arguments, code=0):
     """Run a script of the project; returns what it printed, after a look at its exit code."""
     done = subprocess.run([sys.executable, str(ROOT / name), *map(str, arguments)], cwd=ROOT,

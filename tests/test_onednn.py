@@ -1,15 +1,12 @@
 """Convolutions by oneDNN: the same losses and gradients, in training only, and really by oneDNN."""
-import os
 import random
-import subprocess
-import sys
 
 import numpy as np
 import paddle
 import pytest
 
 from model.solov2 import build_solov2
-from tests.builders import ROOT, make_trainer, tiny_config
+from tests.builders import make_trainer, run_python, tiny_config
 from tools.data.loader import as_tensors, train_loader
 from tools.data.splits import open_dataset
 from tools.training import onednn
@@ -105,9 +102,7 @@ def test_memory_of_many_shapes_is_given_back():
             "    del x\n"
             "    w.clear_grad()\n"
             "print(runtime.peak_memory() - start)\n")
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
-                          check=True)
-    assert int(done.stdout.split()[-1]) < 600e6
+    assert int(run_python(code).stdout.split()[-1]) < 600e6
 
 
 @needs_onednn
@@ -152,8 +147,7 @@ def test_onednn_itself_computes_both_ways():
             "x, w = paddle.randn([1, 8, 16, 16]), paddle.randn([8, 8, 3, 3])\n"
             "x.stop_gradient = w.stop_gradient = False\n"
             "convolve(x, w, (1, 1), (1, 1)).sum().backward()\n")
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
-                          check=True, env={**os.environ, "ONEDNN_VERBOSE": "1"})
+    done = run_python(code, ONEDNN_VERBOSE="1")
     log = done.stdout + done.stderr
     for kind in ("forward", "backward_data", "backward_weights"):
         assert any("convolution" in line and kind in line for line in log.splitlines()), kind

@@ -1,15 +1,12 @@
 """Thread and vendor settings are made in time and never replace a user's; devices resolve."""
 import os
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from tests.builders import run_python
 from tools import cores, runtime
 from tools.errors import UserError
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.mark.parametrize("environ, amd, expected", [
@@ -89,13 +86,6 @@ def test_vendor():
     assert runtime.is_amd("vendor_id\t: AuthenticAMD\n")
     assert runtime.is_amd("AMD64 Family 25 Model 33 Stepping 0, AuthenticAMD")
     assert not runtime.is_amd("AMD64 Family 6 Model 151 Stepping 2, GenuineIntel")
-
-
-def run_python(code, **environ):
-    clean = {name: value for name, value in os.environ.items()
-             if name not in ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE")}
-    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**clean, **environ},
-                          capture_output=True, text=True, timeout=120, check=True)
 
 
 STATE = "print(os.environ['OMP_NUM_THREADS'], os.environ.get('MKL_DEBUG_CPU_TYPE', '-'))"
@@ -218,6 +208,4 @@ def test_freed_memory_is_used_again():
             "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
             "faults()\n"
             "print(min(faults() for _ in range(5)))")
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
-                          check=True)
-    assert int(done.stdout.split()[-1]) < 1000
+    assert int(run_python(code).stdout.split()[-1]) < 1000
