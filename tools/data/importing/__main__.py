@@ -14,7 +14,6 @@ import zipfile
 from pathlib import Path
 
 from tools.cli import run
-from tools.data.importing import masks
 from tools.data.importing.coco_writer import write
 from tools.data.importing.collection import Collection
 from tools.data.importing.formats import NAMES, recognise
@@ -62,7 +61,7 @@ def main(argv=None):
         collection.leave_out(OUTSIDE_ZIP, name)
     with collection.progress:
         reader.read(source, collection)
-    if reader is not masks and source.files == source.around:
+    if source.files == source.around:
         collection.note_unmentioned()
     written = write(collection, args.output, args.transfer)
     if not any(sum(one.counts.values()) for one in written):

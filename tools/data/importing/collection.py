@@ -94,6 +94,10 @@ class Collection:
     def note(self, what, name):
         self.notes.setdefault(what, []).append(name)
 
+    def mention(self, images):
+        """These images need no note: they were read, or what is wrong with them was said."""
+        self._mentioned.update(images)
+
     def note_unmentioned(self):
         """Note the images that lie beside those of the annotations but are not mentioned."""
         folders = {name.rpartition("/")[0] for name in self._mentioned}
@@ -123,7 +127,7 @@ class Collection:
             self.note(NEAREST, f"{name}: {near[0]}")
             found = near
         elif len(found) > 1:
-            self._mentioned.update(found)
+            self.mention(found)
             return self.leave_out(AMBIGUOUS, f"{name}: {', '.join(found[:3])}")
         split = split_of(found[0] if found else name) if split is None else split
         if found:
@@ -136,7 +140,7 @@ class Collection:
     def add_file(self, file, size=None, split="", viewed=False):
         """As `add_picture`, of an image whose path below the folder of images is known."""
         path = self.source.images[file]
-        self._mentioned.add(file)
+        self.mention([file])
         stored = image_size(path)
         if stored is None:
             return self.leave_out(UNREADABLE, file)

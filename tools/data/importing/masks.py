@@ -153,6 +153,7 @@ def common_head(name, other):
 
 def read(source, collection):
     images, by_image = Images(source), defaultdict(list)
+    collection.mention(set(source.images).difference(images.names))        # the masks
     classes = class_maps(source, collection)
     for name in mask_files(source):
         owner = images.owner(name)
