@@ -89,14 +89,11 @@ def write_photographs(folder, path):
     """A file of 150 KB, as COCO's are on average, for each image that the json at `path` lists."""
     from tools.benchmark.synthetic import photograph
     jpeg = cv2.imencode(".jpg", photograph((HEIGHT, WIDTH)), [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
-    first = None
-    for entry in json.loads(Path(path).read_bytes())["images"]:
-        place = Path(folder, entry["file_name"])
-        if first is None:
-            first = place
-            first.write_bytes(jpeg)
-        else:
-            os.link(first, place)
+    first, *others = (Path(folder, entry["file_name"])
+                      for entry in json.loads(Path(path).read_bytes())["images"])
+    first.write_bytes(jpeg)
+    for place in others:
+        os.link(first, place)
 
 
 def synthetic_instances(per_image, count=20, seed=0):

@@ -51,7 +51,7 @@ class Choice:
         return sorted(found, key=lambda name: max(found[name], equal))
 
     def best(self, precision):
-        """Seconds of the fastest engine in a precision; infinite if there is none."""
+        """Seconds of the first of `order` in a precision; infinite if there is none."""
         names = self.order(precision)
         return self.seconds[f"{names[0]} {precision}"] if names else math.inf
 
