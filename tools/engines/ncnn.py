@@ -41,6 +41,8 @@ class Ncnn:
         self.version, self.mat = ncnn.__version__, ncnn.Mat
         self.network, self.head = (self.open(Path(folder, name), threads, device)
                                    for name in (NETWORK, HEAD))
+        self.pools = ncnn.PoolAllocator(), ncnn.PoolAllocator()
+        self.pools[0].set_size_compare_ratio(0.5)        # of no block twice the size
         self.strides = [(name, int(name.removeprefix(COORDINATES)))
                         for name in self.network.input_names() if name.startswith(COORDINATES)]
 
@@ -70,6 +72,8 @@ class Ncnn:
 
     def __call__(self, images):
         runs = [self.run(image) for image in to_host(images)]
+        if len(runs) == 1:
+            return named([value[None] for value in runs[0]])             # no copy
         return named([np.stack(values) for values in zip(*runs, strict=True)])
 
     def run(self, image):
@@ -77,24 +81,35 @@ class Ncnn:
         inputs = {"images": image}
         for name, stride in self.strides:
             inputs[name] = coordinates(*(side // stride for side in image.shape[1:]))
-        *levels, mask_features = self.outputs(self.network, inputs, (*LEVELS, MASK_FEATURES))
+        # The coarsest level first: it needs the least beside the backbone.
+        mask_features, *levels = self.outputs(self.network, inputs,
+                                              (*LEVELS[::-1], MASK_FEATURES))[::-1]
         outputs = [self.outputs(self.head, {LEVEL: level}, HEAD_OUTPUTS) for level in levels]
         category_logits, kernels = zip(*outputs, strict=True)
         return [*category_logits, *kernels, mask_features]
 
     def outputs(self, net, inputs, names):
-        """The arrays that a net gives."""
+        """The arrays that a net gives.
+
+        What was needed for one is freed before the next: what the backbone and the finest level
+        need, the two that need most, would else add up.
+        """
         extractor, values = net.create_extractor(), []
+        extractor.set_blob_allocator(self.pools[0])
+        extractor.set_workspace_allocator(self.pools[1])
         for name, value in inputs.items():
             mat = self.mat(*value.shape[::-1])           # not of the array: it aligns its channels
             np.asarray(mat)[:] = value
             extractor.input(name, mat)
         for name in names:
-            failed, value = extractor.extract(name)
+            failed, mat = extractor.extract(name)
             if failed:
                 raise RuntimeError(f"no '{name}' for inputs of "
                                    f"{[value.shape for value in inputs.values()]}")
-            values.append(np.asarray(value))
+            values.append(np.array(mat))                 # a copy: the pools may go before it
+            del mat
+            for pool in self.pools:
+                pool.clear()
         return values
 
     @staticmethod

@@ -170,13 +170,19 @@ class NetworkWriter:
         return self.conv(head.category_pred, logits), self.conv(head.kernel_pred, kernels)
 
     def mask_feature(self, branch, features):
-        total = self.conv_norm(branch.levels[0][0], features[0])
-        for level, x in enumerate(features[1:], start=1):
+        """The last enlargement of all levels is one: of their sum."""
+        p2, *coarser = features
+        total = None
+        for level, x in enumerate(coarser, start=1):
             if level == 3:
                 x = self.append_coordinates(x)
-            for conv in branch.levels[level]:
-                x = self.resize(self.conv_norm(conv, x), DOUBLE)
-            total = self.graph("Add", total, x)
+            first, *others = branch.levels[level]
+            x = self.conv_norm(first, x)
+            for conv in others:
+                x = self.conv_norm(conv, self.resize(x, DOUBLE))
+            total = self.graph("Add", total, x) if total else x
+        total = self.graph("Add", self.conv_norm(branch.levels[0][0], p2),
+                           self.resize(total, DOUBLE))
         return self.conv_norm(branch.pred, total)
 
 
