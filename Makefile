@@ -14,7 +14,7 @@ demo: $(VENV)/installed
 # leave threads and drivers behind, and limits of memory want a fresh process: these files run alone.
 JOBS ?= 2
 ALONE := durability engines engine_cache export engine_choice hostile_files
-LETTERS := d [ab] c [e-h] i [j-p] [q-z]
+LETTERS := d [q-z] [ab] c [e-h] i [j-p]
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 test: $(VENV)/installed-test
