@@ -1,4 +1,5 @@
 """Engines: each agrees with dygraph on every config, and the cached exports are current."""
+import gc
 import threading
 from functools import lru_cache
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from config import CONFIGS, get_config
-from tests.builders import SLIM, TINY, realistic
+from tests.builders import SLIM, TINY, realistic, run_python
 from tools.engines import cache, choice, network
 from tools.engines import exports as engine_exports
 from tools.engines.check import HALF_TOLERANCE, deviation, flat
@@ -99,14 +100,40 @@ def test_results_agree_with_dygraph(name, tiny):
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_outputs_survive_the_next_call(name, tiny):
+def test_outputs_survive_the_next_call_and_the_engine(name, tiny):
     engine = Predictor(*tiny, "cpu", name).engine
     images = np.random.default_rng(3).normal(size=(1, 3, 64, 64)).astype(np.float32)
     outputs = engine(images)
     before = [value.copy() for value in flat(outputs)]
     engine(-images)
+    del engine
+    gc.collect()
     for value, copy in zip(flat(outputs), before, strict=True):
         np.testing.assert_array_equal(value, copy)
+
+
+OPEN = ("from tools import runtime; runtime.configure()\n"
+        "import numpy as np\n"
+        "from config import get_config\n"
+        "from model.solov2 import build_solov2\n"
+        "from tools.engines.open import EXPORTED\n"
+        "kind, folder = EXPORTED['{name}'], '{folder}'\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [
+    pytest.param(kind.name, marks=pytest.mark.skipif(not installed(kind.name), reason=(
+        f"{' or '.join(kind.needs)} is not installed (requirements.txt)")))
+    for kind in (Ncnn, OpenVino)])
+def test_memory_of_r50_at_its_full_size(name, tmp_path):
+    """From a kept export, an image after the other; the bound is that of docs/speed.md."""
+    code = OPEN.format(name=name, folder=tmp_path)
+    run_python(code + "kind.write(build_solov2(get_config(3)), folder)")
+    done = run_python(code + "engine = kind(folder, 2)\n"
+                             "images = np.ones((1, 3, 800, 1344), np.float32)\n"
+                             "for _ in range(3): outputs = engine(images)\n"
+                             "print(runtime.peak_memory())")
+    assert 0.5e9 < int(done.stdout.split()[-1]) < 1.9e9
 
 
 @pytest.fixture

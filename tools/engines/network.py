@@ -180,7 +180,7 @@ class NetworkWriter:
             x = self.conv_norm(first, x)
             for conv in others:
                 x = self.conv_norm(conv, self.resize(x, DOUBLE))
-            total = self.graph("Add", total, x) if total else x
+            total = x if total is None else self.graph("Add", total, x)
         total = self.graph("Add", self.conv_norm(branch.levels[0][0], p2),
                            self.resize(total, DOUBLE))
         return self.conv_norm(branch.pred, total)
