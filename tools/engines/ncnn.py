@@ -106,11 +106,15 @@ class Ncnn:
             if failed:
                 raise RuntimeError(f"no '{name}' for inputs of "
                                    f"{[value.shape for value in inputs.values()]}")
+            self.empty_pools()                           # the copy then takes a place below
             values.append(np.array(mat))                 # a copy: the pools may go before it
             del mat
-            for pool in self.pools:
-                pool.clear()
+        self.empty_pools()
         return values
+
+    def empty_pools(self):
+        for pool in self.pools:
+            pool.clear()
 
     @staticmethod
     def write(model, folder):
