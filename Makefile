@@ -13,7 +13,7 @@ demo: $(VENV)/installed
 # Two parts at a time, each in a process of its own, whose output comes when it has ended.  Engines
 # leave threads and drivers behind, and limits of memory want a fresh process: these files run alone.
 JOBS ?= 2
-ALONE := durability engines engine_cache export engine_choice hostile_files
+ALONE := durability engines engine_cache export engine_choice engine_marks hostile_files
 LETTERS := d [q-z] [ab] c [e-h] i [j-p]
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 

@@ -32,8 +32,8 @@ def tiny_cfg(shapes_dir, tmp_path):
 
 # Whole files that make test-fast leaves out: they start processes, train, or run every engine.
 SLOW = ("test_benchmark", "test_convert_cli", "test_demo", "test_distributed", "test_durability",
-        "test_engine", "test_engines", "test_export", "test_golden", "test_quickstart",
-        "test_scripts")
+        "test_engine", "test_engine_marks", "test_engines", "test_export", "test_golden",
+        "test_quickstart", "test_scripts")
 
 
 def pytest_collection_modifyitems(items):

@@ -26,7 +26,8 @@ def parse_args(argv=None):
     parser = build_parser("Print what was measured when the engine was chosen, or measure it.")
     parser.add_argument("--weights", metavar="FILE",
                         help="weights file (default: the config's own, or random ones)")
-    parser.add_argument("--again", action="store_true", help="measure again")
+    parser.add_argument("--again", action="store_true",
+                        help="measure again, also what has ended the process before")
     return parser.parse_args(argv)
 
 
@@ -72,7 +73,7 @@ def main(argv=None):
             weights = random_weights(cfg, folder)
             print(f"no weights file '{cfg.weights_path}': random weights")
         exports = open_exports(cfg, weights)
-        found = choice.measured_anew if args.again else choice.remembered
+        found = choice.measured_again if args.again else choice.remembered
         print_table(exports, found(exports))
 
 

@@ -3,7 +3,8 @@
 One engine after the other, each alone in memory, runs an image of the config's own size: a first
 run that does not count, then one, or more while they are short.  Where a busy moment may have
 decided between the two fastest, they run again, in turn.  What was found is kept beside the exports
-under a key of processor, threads, network, size and the versions of the engines.
+under a key of processor, threads, network, size and the versions of the engines.  Whatever an
+engine does here may end the process, its import too: see marks.py.
 """
 import contextlib
 import hashlib
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tools.engines import cache
+from tools.engines import cache, marks
 from tools.engines.check import HALF_TOLERANCE, difference
 from tools.engines.dygraph import Dygraph
 from tools.engines.exports import how_to_install, installed, told, version_of
@@ -89,7 +90,9 @@ def open_fastest(exports, precision):
         if name == Dygraph.name:
             break
         try:
-            return exports.engine(kinds[name], precision), "; ".join(notes + reasons(failures))
+            with attempt(exports, kinds[name], precision):
+                engine = exports.engine(kinds[name], precision)
+            return engine, "; ".join(notes + reasons(failures))
         except UserError as error:
             failures[name] = str(error)
     return Dygraph(exports.model), "; ".join(notes + reasons(failures))
@@ -109,6 +112,12 @@ def remembered(exports):
     for folder in cache.cache_folders(exports.weights):
         if choice := read_choice(folder / name):
             return choice
+    return measured_anew(exports)
+
+
+def measured_again(exports):
+    """The Choice, measured anew with the engines that were left out for ending the process."""
+    marks.forget(exports.weights)
     return measured_anew(exports)
 
 
@@ -149,18 +158,33 @@ def read_choice(path):
 
 
 def choice_key(exports):
-    versions = {kind.name: version_or_fault(kind) for kind in (*FAST, *LAST)}
+    versions = {kind.name: version_or_fault(exports, kind) for kind in (*FAST, *LAST)}
     settings = {key: getattr(exports.cfg, key) for key in (*NETWORK_SETTINGS, "num_classes")}
     parts = [processor(), exports.threads, versions, settings, image_size(exports.cfg)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
 
 
-def version_or_fault(kind):
+def version_or_fault(exports, kind):
     """The version of an engine, or what is wrong with it; "" where it is not installed."""
     try:
-        return version_of(kind) if installed(kind) else ""
+        return imported_version(exports, kind) if installed(kind) else ""
     except UserError as error:
         return str(error)
+
+
+def imported_version(exports, kind):
+    """version_of; UserError too where an import has ended the process."""
+    if kind.package in sys.modules:
+        return version_of(kind)
+    with marks.attempt(exports, f"engine '{kind.name}'", processor()):
+        return version_of(kind)
+
+
+def attempt(exports, kind, precision):
+    """A block in which an engine runs; UserError where that has ended the process."""
+    imported_version(exports, kind)
+    words = f"engine '{kind.name}'" + " in half precision" * (precision == "half")
+    return marks.attempt(exports, words, choice_key(exports))
 
 
 def image_size(cfg):
@@ -179,20 +203,21 @@ def measure(exports):
         seconds["dygraph float32"] = seconds_per_run(Dygraph(exports.model), images)
         for kind in filter(installed, LAST):
             measure_kind(exports, kind, images, seconds, failures)
-    with contextlib.suppress(UserError):               # both ran before: that counts
-        run_again(exports, images, seconds)
+    with (contextlib.suppress(UserError),
+          marks.attempt(exports, "the two fastest engines in turn", choice_key(exports))):
+        run_again(exports, images, seconds)            # where it fails, that both ran counts
     return Choice(seconds, failures)
 
 
 def measure_kind(exports, kind, images, seconds, failures):
     """Add what an engine takes in float32 and, where it gains from it, in half precision."""
     try:
-        engine = exports.engine(kind)
-        with told(kind):
+        with attempt(exports, kind, "float32"), told(kind):
+            engine = exports.engine(kind)
             seconds[f"{kind.name} float32"] = seconds_per_run(engine, images)
         if exports.half(kind):
-            half = exports.engine(kind, "half")
-            with told(kind):
+            with attempt(exports, kind, "half"), told(kind):
+                half = exports.engine(kind, "half")
                 if difference(half, engine) <= HALF_TOLERANCE:
                     engine = None
                     seconds[f"{kind.name} half"] = seconds_per_run(half, images)
