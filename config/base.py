@@ -202,12 +202,13 @@ def setting_names(cfg):
 
 
 def known_key(cfg, key):
-    """`key` itself if it is a setting, else ConfigError with the nearest name."""
+    """`key` itself if it is a setting, else ConfigError with the nearest name, if one is near."""
     names = setting_names(cfg)
     if key in names:
         return key
-    nearest = difflib.get_close_matches(key, names, n=1, cutoff=0.0)
-    raise ConfigError(f"unknown setting '{key}'; the nearest name is '{nearest[0]}'")
+    nearest = difflib.get_close_matches(key, names, n=1)
+    raise ConfigError(f"unknown setting '{key}'; " + (
+        f"the nearest name is '{nearest[0]}'" if nearest else "config/base.py lists them all"))
 
 
 def check_value(key, value, default):

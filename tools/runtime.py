@@ -181,7 +181,7 @@ def resolve_device(device, vulkan=False):
         return f"vulkan:{found.index}"
     if not with_gpu:
         raise UserError(f"device '{device}' needs the GPU build of Paddle, this is the CPU build: "
-                        "install paddlepaddle-gpu (README) or use --device cpu")
+                        "install paddlepaddle-gpu (docs/install.md) or use --device cpu")
     if int(match[1] or 0) >= gpus:
         raise UserError(f"device '{device}' does not exist: Paddle sees {gpus} GPU(s), counted "
                         "from 0; check nvidia-smi and CUDA_VISIBLE_DEVICES or use --device cpu")
