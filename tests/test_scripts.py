@@ -105,6 +105,7 @@ def test_other_classes_are_re_initialised_and_said(data, tmp_path, shapes_dir):
     (["--config=quickstrat"], "did you mean 'quickstart'"),
     (["--config=99"], "expected 0..16"),
     (["-o", "learning_rat=1"], "the nearest name is 'learning_rate'"),
+    (["-o", "x=1"], "config/base.py lists them all"),
     (["-o", "batch_size=many"], "'batch_size' needs int"),
     (["-o", "train_json=/nowhere/a.json"], "/nowhere/a.json"),
     (["--resume", "/nowhere/b.pdstate"], "/nowhere"),
