@@ -106,7 +106,8 @@ def vanishing(coordinates, lengths, bounds, area, outline):
         polygons = [coordinates[starts[part]:ends[part]].tolist() for part in doubtful]
         frame = np.ceil(np.maximum(bounds[doubtful, 2:].max(0), 1)).astype(int) + 2
         codes = coco_mask.frPyObjects(polygons, int(frame[1]), int(frame[0]))
-        lost[doubtful] = np.asarray(coco_mask.area(codes)) == 0
+        # One by one: with numpy 2, pycocotools measures no list of more than 255.
+        lost[doubtful] = [coco_mask.area(code) == 0 for code in codes]
     return lost
 
 
