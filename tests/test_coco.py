@@ -8,8 +8,8 @@ import pytest
 
 from tests.builders import coco_dataset, listed, write_grey_images
 from tools.data.coco import CocoDataset
-from tools.data.columns import DEGENERATE, NO_SEGMENTATION, WRONG_RLE
 from tools.data.images import read_image
+from tools.data.reasons import DEGENERATE, NO_SEGMENTATION, WRONG_RLE
 from tools.data.selection import CLIPPED, OUTSIDE, UNLISTED_CLASS, UNLISTED_IMAGE, problem_sentences
 from tools.errors import UserError
 

@@ -11,8 +11,8 @@ from config import get_config
 from model.solov2 import build_solov2
 from tests.builders import PLUM_AND_PEAR, TINY, coco_dataset, listed, script
 from tools.data import coco, coco_json
-from tools.data.columns import DEGENERATE, NO_NUMBERS, NO_SEGMENTATION, WRONG_RLE
 from tools.data.images import read_image
+from tools.data.reasons import DEGENERATE, NO_NUMBERS, NO_SEGMENTATION, WRONG_RLE
 from tools.data.selection import NOTHING_USABLE, OUTSIDE, spread
 from tools.data.shapes import write_split
 from tools.data.splits import open_dataset

@@ -22,9 +22,9 @@ from tools.data import truth as truth_module
 from tools.data.classes import ABSENT_CLASS, UNUSED_CLASS
 from tools.data.coco import CocoDataset
 from tools.data.coco_json import SAME_NAME
-from tools.data.columns import BOX_ONLY, DEGENERATE, WRONG_RLE
 from tools.data.image_files import OTHER_NAME
 from tools.data.masks import mask_to_box, mask_to_polygons
+from tools.data.reasons import BOX_ONLY, DEGENERATE, WRONG_RLE
 from tools.data.selection import LOST_PART, NORMALISED
 from tools.data.splits import open_dataset
 from tools.errors import UserError

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from tools.data.classes import choose_classes
-from tools.data.columns import RLE
 from tools.data.image_files import OTHER_NAME, find_files
 from tools.data.images import decode_image, glance, image_size, read_bytes
 from tools.data.masks import masks_to_boxes, segmentation_to_mask
 from tools.data.orientation import find_orientation, turned
 from tools.data.packed import open_coco
+from tools.data.segmentations import RLE
 from tools.data.selection import (
     NOTHING_USABLE,
     USED,

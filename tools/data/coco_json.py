@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tools.data.columns import AnnotationColumns, id_key, image_columns
+from tools.data.annotation_columns import AnnotationColumns
+from tools.data.ids import id_key, other_kind
+from tools.data.image_columns import image_columns
 from tools.data.json_stream import GZIP, OTHER_FORMATS, UNREADABLE, stream_lists
 from tools.errors import UserError, shown
 from tools.files import irregular, note_input
@@ -197,13 +199,6 @@ def rows_of(keys, entries):
             row = -len(unlisted)
         found[number] = row
     return found, unlisted
-
-
-def other_kind(key):
-    """7 for "7" and "7" for 7; None for texts that are not how a number is written."""
-    if type(key) is int:
-        return str(key)
-    return int(key) if key.isascii() and key.isdigit() and str(int(key)) == key else None
 
 
 class Repeated:

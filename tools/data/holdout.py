@@ -13,7 +13,8 @@ from pathlib import Path
 
 from tools.cli import add_version, run
 from tools.data.classes import sort_key
-from tools.data.coco_json import other_kind, read_json
+from tools.data.coco_json import read_json
+from tools.data.ids import other_kind
 from tools.data.selection import spread
 from tools.errors import UserError
 from tools.files import refuse_others, write_json

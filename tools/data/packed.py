@@ -1,7 +1,8 @@
 """A COCO json as arrays in a file beside it, so that it is read once and shared by all processes.
 
-<json>.packed holds a head (json text) and the columns of tools/data/columns.py, 64 bytes aligned.
-It is mapped, not read: ranks and reader processes look at one copy in the system's page cache.
+<json>.packed holds a head (json text) and the columns of annotation_columns.py and
+image_columns.py, 64 bytes aligned.  It is mapped, not read: ranks and reader processes look at one
+copy in the system's page cache.
 It counts only for a json of the same bytes, read by the same code (a hash of both), is written
 atomically, and only for jsons from SMALLEST on.  Several processes that open one json wait for the
 first, which reads it.  Where the folder cannot be written the arrays stay in memory.
@@ -15,7 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
-from tools.data import coco_json, columns, json_stream, masks, segmentations
+from tools.data import (
+    annotation_columns,
+    coco_json,
+    ids,
+    image_columns,
+    json_stream,
+    masks,
+    reasons,
+    segmentations,
+)
 from tools.errors import UserError
 from tools.files import atomic_file, irregular, key_of_file, note_input
 
@@ -27,8 +37,10 @@ except ImportError:                    # Windows: two processes may then both re
 SMALLEST = 8 << 20                 # bytes of a json that is worth a packed file
 MAGIC = b"SOLOv2 packed annotations 1\n\0\0\0\0"
 ALIGNMENT = 64
-DTYPES = {**columns.COLUMNS, **columns.IMAGE_COLUMNS}
-CODE = (coco_json, columns, json_stream, masks, segmentations)     # what decides on the columns
+DTYPES = {**annotation_columns.COLUMNS, **image_columns.COLUMNS}
+WIDTHS = {**annotation_columns.WIDTHS, **image_columns.WIDTHS}
+CODE = (annotation_columns, coco_json, ids, image_columns, json_stream, masks, reasons,
+        segmentations)             # what decides on the columns
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +80,7 @@ def joined(chunks):
 
 def empty(name):
     """A column without rows."""
-    return np.zeros((0, columns.WIDTHS[name]) if name in columns.WIDTHS else 0, DTYPES[name])
+    return np.zeros((0, WIDTHS[name]) if name in WIDTHS else 0, DTYPES[name])
 
 
 @contextlib.contextmanager
@@ -106,7 +118,7 @@ def write_packed(path, key, head, chunks):
     for name, parts in chunks.items():
         place = -(-place // ALIGNMENT) * ALIGNMENT
         rows = sum(len(part) for part in parts)
-        shape = [rows, *([columns.WIDTHS[name]] if name in columns.WIDTHS else [])]
+        shape = [rows, *([WIDTHS[name]] if name in WIDTHS else [])]
         size = int(np.prod(shape)) * np.dtype(DTYPES[name]).itemsize
         arrays[name] = (shape, place, size)
         place += size

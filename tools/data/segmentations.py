@@ -5,8 +5,9 @@ P: parts, polygons of one column of coordinates; R: run-length codes.  Points ar
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from tools.data.masks import runs_of_codes
+from tools.data.masks import rle_runs, runs_of_codes
 
+POLYGONS, RLE = 1, 2            # kinds of segmentation; 0: none
 FARTHEST = 1e5                  # pixels; filling a polygon takes memory for every one of them
 FEWEST = 6                      # numbers of a polygon
 UNIT = 1.02                     # coordinates in 0..1, rounded a little beyond
@@ -109,6 +110,72 @@ def vanishing(coordinates, lengths, bounds, area, outline):
         # One by one: with numpy 2, pycocotools measures no list of more than 255.
         lost[doubtful] = [coco_mask.area(code) == 0 for code in codes]
     return lost
+
+
+def covering_parts(coordinates, lengths, owner):
+    """(coordinates, lengths, owner, bounds) of the polygons that cover a pixel; then the owners of
+    those whose coordinates are no numbers of pixels.
+
+    coordinates, lengths: see `part_measures`; owner: int64 [P], the number of the
+    annotation that each belongs to.
+    """
+    bounds, area, outline, finite = part_measures(coordinates, lengths)
+    no_numbers = owner[~finite]
+    coordinates, lengths, owner, bounds, area, outline = keep_parts(
+        finite, coordinates, lengths, owner, bounds, area, outline)
+    if len(lengths):
+        lost = vanishing(coordinates, lengths, bounds, area, outline) & ~in_shares(bounds)
+        coordinates, lengths, owner, bounds = keep_parts(~lost, coordinates, lengths, owner, bounds)
+    return coordinates, lengths, owner, bounds, no_numbers
+
+
+def keep_parts(kept, coordinates, lengths, *columns):
+    """The arguments without the parts that are not `kept`."""
+    if kept.all():
+        return coordinates, lengths, *columns
+    return (coordinates[np.repeat(kept, lengths)], lengths[kept],
+            *(column[kept] for column in columns))
+
+
+def owner_bounds(bounds, owner, num_owners):
+    """float64 [num_owners, 4]: the bounds of all parts of each; NaN without a part.
+
+    bounds: float64 [P, 4]; owner: int64 [P], ascending.
+    """
+    found = np.full((num_owners, 4), np.nan)
+    if len(owner):
+        starts = np.flatnonzero(np.diff(owner, prepend=-1))
+        found[owner[starts], :2] = np.minimum.reduceat(bounds[:, :2], starts)
+        found[owner[starts], 2:] = np.maximum.reduceat(bounds[:, 2:], starts)
+    return found
+
+
+def union_of_codes(codes):
+    """(bytes of one compressed RLE, its size [h, w]) of RLE dicts of one size, nearly always one.
+
+    ValueError, TypeError, KeyError or OverflowError where they are damaged; what is compressed
+    already and alone is not looked into, see `code_measures`.
+    """
+    size = [int(side) for side in codes[0]["size"]]
+    if len(size) != 2 or not 0 < size[0] * size[1] < 1 << 40:
+        raise ValueError
+    found = [compressed(code, size) for code in codes]
+    if len(found) == 1:
+        return found[0], size
+    for code in codes:
+        rle_runs(code, size)
+    return coco_mask.merge([{"size": size, "counts": code} for code in found])["counts"], size
+
+
+def compressed(code, size):
+    """The bytes of a run-length code, which may be a list of numbers, checked."""
+    counts = code["counts"]
+    if type(counts) is str:
+        if [*map(int, code["size"])] != size:
+            raise ValueError
+        return counts.encode()
+    runs = rle_runs({**code, "size": [*map(int, code["size"])]}, size)
+    return coco_mask.frPyObjects({"size": size, "counts": runs.tolist()}, *size)["counts"]
 
 
 def code_measures(codes, lengths, sizes):

@@ -5,8 +5,8 @@ A: annotations; N: images, in the order of the json.  What is left out is named 
 import numpy as np
 
 from tools.data.coco_json import MALFORMED_IMAGE
-from tools.data.columns import DAMAGED, NONE, REASONS, RLE
-from tools.data.segmentations import in_shares
+from tools.data.reasons import DAMAGED, NONE, REASONS
+from tools.data.segmentations import RLE, in_shares
 from tools.errors import UserError, shown
 
 UNLISTED_IMAGE = "annotations of images that are not listed (skipped)"

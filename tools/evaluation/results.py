@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from tools.data.coco_json import id_key, other_kind
-from tools.data.columns import LARGEST_SIDE
+from tools.data.ids import id_key, other_kind
+from tools.data.image_columns import LARGEST_SIDE
 from tools.data.masks import rle_runs, segmentation_to_rle
 from tools.data.segmentations import FARTHEST, FEWEST, code_measures, parts_of
 from tools.errors import UserError, shown

@@ -1,75 +1,34 @@
 """Annotations of a COCO json as columns: a few arrays instead of millions of Python objects.
 
-A: annotations; P: parts (polygons) of all of them; N: images.  What does not depend on the sizes of
-the images is judged here, once, for many thousand annotations at a time.
+A: annotations.  What does not depend on the sizes of the images is judged here, once, for many
+thousand annotations at a time.
 """
-import json
 from array import array
 
 import numpy as np
-from pycocotools import mask as coco_mask
 
-from tools.data.masks import rle_runs
+from tools.data.ids import Keys, id_key, is_int64
+from tools.data.reasons import reasons_of_codes, reasons_of_parts
 from tools.data.segmentations import (
     FEWEST,
+    POLYGONS,
+    RLE,
     code_measures,
-    in_shares,
-    part_measures,
+    covering_parts,
+    owner_bounds,
     parts_of,
-    vanishing,
+    union_of_codes,
 )
-
-NO_SEGMENTATION = "objects without a segmentation (skipped)"
-BOX_ONLY = "objects with a box but no mask, which SOLOv2 needs (skipped)"
-DEGENERATE = "objects of zero area or with fewer than 3 points (skipped)"
-NO_NUMBERS = "objects with coordinates that are no numbers of pixels (skipped)"
-WRONG_RLE = "objects whose RLE is damaged or not of the size of their image (skipped)"
-REASONS = ("", NO_SEGMENTATION, BOX_ONLY, DEGENERATE, NO_NUMBERS, WRONG_RLE)
-NONE, UNSEGMENTED, BOXED, EMPTY, UNREADABLE, DAMAGED = range(len(REASONS))
-POLYGONS, RLE = 1, 2               # kinds of segmentation; 0: none
 
 BATCH_ROWS, BATCH_NUMBERS = 1 << 16, 1 << 21
 LARGEST = 1e9                      # of a box or area that can be meant; NaN and infinity are not
-LARGEST_SIDE = 2 ** 31             # pixels
 NO_BOX = (float("nan"),) * 4
 COLUMNS = {"image": np.int32, "category": np.int32, "crowd": np.bool_, "area": np.float64,
            "box": np.float64, "own_id": np.int64, "kind": np.uint8, "reason": np.uint8,
            "lost_part": np.bool_, "bounds": np.float64, "part_end": np.int64,
            "number_end": np.int64, "coordinates": np.float64, "code_end": np.int64,
            "code_size": np.int64, "codes": np.uint8}
-WIDTHS = {"box": 4, "bounds": 4, "code_size": 2, "size": 2}          # columns of rows
-IMAGE_COLUMNS = {"size": np.int64, "info_end": np.int64, "info": np.uint8}
-
-
-class Keys:
-    """Numbers 0, 1, ... for ids of any kind, in the order in which they are met."""
-
-    def __init__(self):
-        self.numbers = {}
-
-    def number(self, key):
-        return self.numbers.setdefault(key, len(self.numbers))
-
-    def of_column(self, ids, odd):
-        """int64 [A], the numbers of int64 ids; odd: {row: another key}."""
-        values, places = np.unique(ids, return_inverse=True)
-        if len(odd):
-            kept = np.ones(len(ids), bool)
-            kept[list(odd)] = False
-            values, inverse = np.unique(ids[kept], return_inverse=True)
-            places = np.zeros(len(ids), np.int64)
-            places[kept] = inverse
-        found = np.array([self.number(value) for value in values.tolist()] or [0])[places]
-        for row, key in odd.items():
-            found[row] = self.number(key)
-        return found
-
-
-def id_key(value):
-    """What an id is compared by: an int for whole numbers, a text for texts; None for no id."""
-    if type(value) is int or type(value) is str:
-        return value
-    return int(value) if type(value) is float and value.is_integer() else None
+WIDTHS = {"box": 4, "bounds": 4, "code_size": 2}    # columns of rows
 
 
 class AnnotationColumns:
@@ -196,19 +155,11 @@ class AnnotationColumns:
             self.add_kind(0)
             return
         try:
-            size = [int(side) for side in codes[0]["size"]]
-            if len(size) != 2 or not 0 < size[0] * size[1] < 1 << 40:
-                raise ValueError
-            found = [compressed(code, size) for code in codes]
-            if len(found) > 1:
-                for code in codes:
-                    rle_runs(code, size)
-                found = [coco_mask.merge([{"size": size, "counts": code}
-                                          for code in found])["counts"]]
+            code, size = union_of_codes(codes)
         except (ValueError, TypeError, KeyError, OverflowError):
             self.add_kind(RLE)
             return
-        self.add_kind(RLE, code=found[0], size=size)
+        self.add_kind(RLE, code=code, size=size)
 
     def finish(self):
         """Judge what came since the last time, and put it to the chunks."""
@@ -223,18 +174,18 @@ class AnnotationColumns:
         boxes[~(np.abs(boxes).max(1) < LARGEST)] = np.nan
         numbers, lengths, owner, bounds, unreadable = self.kept_parts(kinds)
         left = np.bincount(owner, minlength=len(kinds))
-        reason = reasons(kind, left, unreadable, ~np.isnan(boxes[:, 0]))
+        reason = reasons_of_parts(kind, left, unreadable, ~np.isnan(boxes[:, 0]))
         coded, codes = np.flatnonzero(kind == RLE), np.frombuffer(bytes(self.codes), np.uint8)
         code_size = np.zeros((len(kinds), 2), np.int64)
         if len(coded):
             code_size[coded] = np.array(self.code_size).reshape(-1, 2)
             sound, pixels = code_measures(codes, code_length[coded], code_size[coded])
-            reason[coded] = np.where(~sound, DAMAGED, np.where(pixels == 0, EMPTY, NONE))
+            reason[coded] = reasons_of_codes(sound, pixels)
         lost = (left > 0) & (unreadable | (kinds[:, 3] + kinds[:, 1] > left))
         values = (self.images.of_column(ids[:, 0], self.odd_images),
                   self.categories.of_column(ids[:, 1], self.odd_categories),
                   np.array(self.crowd, bool), areas, boxes, ids[:, 2], kind, reason, lost,
-                  row_bounds(bounds, owner, len(kind)), left, lengths, numbers, code_length,
+                  owner_bounds(bounds, owner, len(kind)), left, lengths, numbers, code_length,
                   code_size, codes)
         for (name, dtype), value in zip(COLUMNS.items(), values, strict=True):
             self.chunks[name].append(np.array(value, dtype))
@@ -242,18 +193,12 @@ class AnnotationColumns:
 
     def kept_parts(self, kinds):
         """(numbers, lengths, owner, bounds of the parts that cover a pixel, unreadable [A])."""
-        numbers = np.array(self.numbers)
-        lengths = np.array(self.part_length, np.int64)
         owner = np.repeat(np.arange(len(kinds)), kinds[:, 1])
-        bounds, area, outline, finite = part_measures(numbers, lengths)
+        *parts, no_numbers = covering_parts(np.array(self.numbers),
+                                            np.array(self.part_length, np.int64), owner)
         unreadable = kinds[:, 2] > 0
-        unreadable[owner[~finite]] = True
-        parts = keep_parts(finite, numbers, lengths, owner, bounds, area, outline)
-        numbers, lengths, owner, bounds, area, outline = parts
-        if len(lengths):
-            lost = vanishing(numbers, lengths, bounds, area, outline) & ~in_shares(bounds)
-            numbers, lengths, owner, bounds = keep_parts(~lost, numbers, lengths, owner, bounds)
-        return numbers, lengths, owner, bounds, unreadable
+        unreadable[no_numbers] = True
+        return *parts, unreadable
 
 
 def measures_of(entry):
@@ -267,61 +212,8 @@ def is_number(value):
     return type(value) in (int, float) and abs(value) < LARGEST
 
 
-def is_int64(value):
-    return type(value) is int and -1 << 63 <= value < 1 << 63
-
-
-def keep_parts(kept, numbers, lengths, *columns):
-    """The arguments without the parts that are not `kept`."""
-    if kept.all():
-        return numbers, lengths, *columns
-    return numbers[np.repeat(kept, lengths)], lengths[kept], *(column[kept] for column in columns)
-
-
-def reasons(kind, parts, unreadable, boxed):
-    """uint8 [A], indices of REASONS, of all but run-length codes."""
-    reason = np.where(parts > 0, NONE, np.where(unreadable, UNREADABLE, EMPTY))
-    reason[kind == 0] = np.where(boxed[kind == 0], BOXED, UNSEGMENTED)
-    return reason.astype(np.uint8)
-
-
-def row_bounds(bounds, owner, rows):
-    """float64 [A, 4]: the bounds of all parts of each row; NaN without a part."""
-    found = np.full((rows, 4), np.nan)
-    if len(owner):
-        starts = np.flatnonzero(np.diff(owner, prepend=-1))
-        found[owner[starts], :2] = np.minimum.reduceat(bounds[:, :2], starts)
-        found[owner[starts], 2:] = np.maximum.reduceat(bounds[:, 2:], starts)
-    return found
-
-
-def compressed(code, size):
-    """The bytes of a run-length code, which may be a list of numbers, checked."""
-    counts = code["counts"]
-    if type(counts) is str:
-        if [*map(int, code["size"])] != size:
-            raise ValueError
-        return counts.encode()
-    runs = rle_runs({**code, "size": [*map(int, code["size"])]}, size)
-    return coco_mask.frPyObjects({"size": size, "counts": runs.tolist()}, *size)["counts"]
-
-
-def image_columns(images):
-    """The columns of the images [[id, file name, height, width]].
-
-    "size": int64 [N, 2], 0 where it is not given or senseless; "info": text, '[id, "file name"],'
-    of each.
-    """
-    sizes = [image[2:] if max(image[2:]) < LARGEST_SIDE else (0, 0) for image in images]
-    texts = [(json.dumps(image[:2]) + ",").encode() for image in images]
-    return {"size": np.array(sizes, np.int64).reshape(-1, 2),
-            "info_end": np.cumsum([0, *map(len, texts)]),
-            "info": np.frombuffer(b"".join(texts), np.uint8)}
-
-
 def is_crowd(value):
-    """1 or 0: what iscrowd says, whatever the segmentation is; numbers as pycocotools takes them.
-    """
+    """1 or 0, as iscrowd says, whatever the segmentation is; numbers as pycocotools takes them."""
     if type(value) is list and len(value) == 1:
         value, = value
     if type(value) in (int, float):
