@@ -3,14 +3,13 @@ from tools.runtime import configure, describe
 
 configure()
 
-import sys
-
 from tools.cli import add_prediction_arguments, build_parser, engine_options, load_config, run
 from tools.data.splits import open_dataset
-from tools.data.truth import OWN_MEASURES
 from tools.distributed import is_main, start
-from tools.evaluation.coco_eval import EVALUATORS, evaluator_name, metrics_of, precisions
-from tools.evaluation.evaluate import predict_dataset, print_limits, print_metrics
+from tools.evaluation.coco_eval import precisions
+from tools.evaluation.evaluate import predict_dataset
+from tools.evaluation.evaluators import add_evaluator_argument, evaluator_name
+from tools.evaluation.printing import print_evaluation, print_unreadable
 from tools.evaluation.report import report_facts, write_report
 from tools.evaluation.results import results_columns
 from tools.files import refuse_input, refuse_others, write_json
@@ -21,9 +20,7 @@ from tools.inference.writers.coco import RESULTS_BEGIN
 def parse_args(argv=None):
     parser = build_parser("Evaluate weights on the val set of a config (COCO mask and box AP).")
     add_prediction_arguments(parser)
-    parser.add_argument("--evaluator", choices=EVALUATORS, default="auto",
-                        help="faster: faster-coco-eval; auto: that where it is installed, the "
-                             "numbers are the same (default: %(default)s)")
+    add_evaluator_argument(parser)
     parser.add_argument("--results", metavar="FILE", help="also write the detections as COCO json")
     parser.add_argument("--report", metavar="FILE.html",
                         help="also write a report to look at: tables, curves, the worst images")
@@ -51,19 +48,11 @@ def main(argv=None):
     print(f"evaluator: {evaluator_name(args.evaluator)}")
     results = results_columns(results, dataset.ground_truth())
     precision = precisions(dataset, results, ("segm", "bbox"), args.evaluator, cfg.max_dets)
-    print_metrics(metrics_of(precision, dataset.class_names))
-    print_limits(dataset.ground_truth(), cfg.max_dets, cfg.max_per_image)
-    if OWN_MEASURES in dataset.problems:
-        print(f"note: {len(dataset.problems[OWN_MEASURES])} {OWN_MEASURES}")
+    print_evaluation(precision, dataset, cfg.max_dets, cfg.max_per_image)
     if args.report:
-        facts = report_facts(cfg, predictor, dataset, describe(device), args.evaluator,
-                             args.override)
+        facts = report_facts(cfg, predictor, dataset, args.evaluator, args.override)
         write_report(args.report, dataset, results, precision, facts)
-    for message in unreadable:
-        print(f"unreadable: {message}", file=sys.stderr)
-    if unreadable:
-        print(f"{len(unreadable)} of {len(dataset)} images could not be read; their objects count "
-              "as not found", file=sys.stderr)
+    print_unreadable(unreadable, len(dataset))
     return 1 if unreadable else 0
 
 

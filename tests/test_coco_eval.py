@@ -17,8 +17,9 @@ from tools.data.coco import CocoDataset
 from tools.data.shapes import write_split
 from tools.errors import UserError
 from tools.evaluation import mistakes
-from tools.evaluation.coco_eval import evaluate, evaluator_name, precisions
-from tools.evaluation.evaluate import print_metrics
+from tools.evaluation.coco_eval import evaluate, precisions
+from tools.evaluation.evaluators import evaluator_name
+from tools.evaluation.printing import print_metrics
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "coco_fixture"
 HAS_FASTER = importlib.util.find_spec("faster_coco_eval") is not None

@@ -10,7 +10,7 @@ from tools.data.masks import mask_to_polygons
 from tools.errors import UserError
 from tools.evaluation.__main__ import main
 from tools.evaluation.coco_eval import evaluate
-from tools.evaluation.evaluate import print_limits
+from tools.evaluation.printing import print_limits
 
 CATEGORIES = ({"id": 1, "name": "a"}, {"id": 5, "name": "b"})
 

@@ -16,14 +16,9 @@ from tools.data.coco import CocoDataset
 from tools.data.coco_json import read_json
 from tools.data.selection import problem_sentences
 from tools.errors import UserError
-from tools.evaluation.coco_eval import (
-    EVALUATORS,
-    MAX_DETS,
-    evaluator_name,
-    metrics_of,
-    precisions,
-)
-from tools.evaluation.evaluate import print_limits, print_metrics
+from tools.evaluation.coco_eval import MAX_DETS, metrics_of, precisions
+from tools.evaluation.evaluators import add_evaluator_argument, evaluator_name
+from tools.evaluation.printing import print_limits, print_metrics
 from tools.evaluation.report import common_facts, write_report
 from tools.evaluation.results import refuse_damaged, results_columns
 from tools.files import refuse_input
@@ -36,9 +31,7 @@ def parse_args(argv=None):
     parser.add_argument("--results", required=True, metavar="FILE", help="COCO results json")
     parser.add_argument("--json", required=True, metavar="VAL.json", help="COCO annotations")
     parser.add_argument("--images", metavar="DIR", help="images, for the pictures of the report")
-    parser.add_argument("--evaluator", choices=EVALUATORS, default="auto",
-                        help="faster: faster-coco-eval; auto: that where it is installed, the "
-                             "numbers are the same (default: %(default)s)")
+    add_evaluator_argument(parser)
     parser.add_argument("--max-dets", type=positive_int, default=MAX_DETS, metavar="N",
                         help="results that count per image and class (default: %(default)s)")
     parser.add_argument("--report", metavar="FILE.html", help="also write a report to look at")

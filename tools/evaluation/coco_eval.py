@@ -1,17 +1,16 @@
-"""COCO average precision of results, by pycocotools or the faster, equal faster-coco-eval.
+"""COCO average precision of results.
 
 T: the 10 IoU thresholds 0.50, 0.55 .. 0.95; R: 101 recall steps 0.00, 0.01 .. 1.00; C: classes;
 A: the object sizes of AREAS; N: images.
 """
 import contextlib
-import functools
 import io
-from importlib.metadata import version
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
 from tools.errors import UserError
+from tools.evaluation.evaluators import evaluator_classes
 from tools.evaluation.results import results_columns
 
 IOU_50, IOU_75 = 0, 5                                  # positions among the T thresholds
@@ -19,7 +18,6 @@ AREAS = ("all", "small", "medium", "large")
 AREA_BOUNDS = (32 ** 2, 96 ** 2)                       # pixels: small below, medium up to, large
 MAX_DETS = 100                                         # results that count per image and class
 AT_ONCE = 40_000                                       # results and objects in an evaluator
-EVALUATORS = ("auto", "pycocotools", "faster")
 
 
 def evaluate(dataset, results, iou_types=("segm",), evaluator="auto", max_dets=MAX_DETS):
@@ -85,29 +83,6 @@ def class_precisions(truth, results, group, iou_type, classes, max_dets):
         run.evaluate()
         run.accumulate()
     return run.eval["precision"][..., -1]
-
-
-def evaluator_name(evaluator="auto"):
-    """Name and version of what `evaluator`, one of EVALUATORS, stands for here."""
-    package = evaluator_classes(evaluator)[0].__module__.split(".")[0].replace("_", "-")
-    return f"{package} {version(package)}"
-
-
-def evaluator_classes(evaluator):
-    """The index class and the evaluator class behind one of EVALUATORS."""
-    if evaluator not in EVALUATORS:
-        raise UserError(f"unknown evaluator '{evaluator}', expected {', '.join(EVALUATORS)}")
-    if evaluator != "pycocotools":
-        try:
-            from faster_coco_eval import COCO, COCOeval_faster
-            return COCO, functools.partial(COCOeval_faster, print_function=lambda *_: None)
-        except ImportError:
-            if evaluator == "faster":
-                raise UserError("faster-coco-eval is not installed: pip install faster-coco-eval, "
-                                "or use the evaluator pycocotools") from None
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-    return COCO, COCOeval
 
 
 def image_numbers(image_ids):

@@ -1,20 +1,17 @@
-"""A predictor over a data set, and the metrics as text."""
+"""A predictor over a data set."""
 import itertools
 import logging
 import sys
 import time
 
 from tools.distributed import all_gather, get_rank, get_world_size, is_main, together
-from tools.errors import shown
-from tools.evaluation.coco_eval import crowded_images, evaluate, metric_text
+from tools.evaluation.coco_eval import evaluate
 from tools.inference.pipeline import Pipeline
 from tools.inference.predictor import Predictor
 from tools.inference.writers.coco import coco_results
 from tools.progress import progress
 
 logger = logging.getLogger(__name__)
-
-METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 
 
 def predict_dataset(predictor, dataset, batch_size=1):
@@ -79,26 +76,3 @@ def evaluate_model(cfg, dataset, model):
                        "found: %s", len(unreadable), "; ".join(unreadable))
     metrics = evaluate(dataset, results, max_dets=cfg.max_dets) if is_main() else {}
     return {key: value for key, value in metrics.items() if not isinstance(value, dict)}
-
-
-def print_metrics(metrics):
-    """A table of the COCO metrics, then the AP of every class; "-" without ground truth."""
-    for kind in ("segm", "bbox"):
-        if f"{kind}_AP" in metrics:
-            values = (f"  {name} {metric_text(metrics[f'{kind}_{name}'], 4)}" for name in METRICS)
-            print(f"{kind:5s}" + "".join(values))
-    for name, ap in metrics.get("segm_per_class", {}).items():
-        print(f"  {shown(name):24s} {metric_text(ap, 4)}")
-
-
-def print_limits(truth, max_dets, max_per_image=None):
-    """Say where an image has more objects than results of it count."""
-    limits = [(max_dets, "max_dets results per image and class count")]
-    if max_per_image is not None:
-        limits.append((max_per_image, "max_per_image results per image are kept"))
-    for limit, meaning in limits:
-        count = crowded_images(truth, limit, per_class=meaning.startswith("max_dets"))
-        if count:
-            print(f"note: {count} images have more than {limit} objects"
-                  f"{' of a class' if meaning.startswith('max_dets') else ''}, but only {limit} "
-                  f"{meaning}; raise {meaning.split()[0]} to find them all")

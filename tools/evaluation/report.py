@@ -15,10 +15,12 @@ import paddle
 
 from tools.evaluation import mistakes
 from tools.evaluation.charts import bar, line_chart
-from tools.evaluation.coco_eval import IOU_50, IOU_75, evaluator_name, metric_text, metrics_of
+from tools.evaluation.coco_eval import IOU_50, IOU_75, metric_text, metrics_of
 from tools.evaluation.confusion import confusion_table
+from tools.evaluation.evaluators import evaluator_name
 from tools.evaluation.worst_images import KIND_COLORS, MISSED_COLOR, worst_images
 from tools.files import atomic_file
+from tools.runtime import describe
 
 TEMPLATE = Path(__file__).with_name("report.html")
 BLUE, ORANGE, DARK = "#2a6fb8", "#e08a2e", "#1d2530"
@@ -58,13 +60,14 @@ def write_report(path, dataset, results, precision, facts):
         file.write(text.encode())
 
 
-def report_facts(cfg, predictor, dataset, runtime, evaluator, overrides=()):
+def report_facts(cfg, predictor, dataset, evaluator, overrides=()):
     """What the report says on its own making: {label: text}."""
     digest = hashlib.sha256(Path(predictor.weights).read_bytes()).hexdigest()
     return {"config": cfg.name, "settings replaced": " ".join(overrides) or "none",
             "weights": f"{predictor.weights} (sha256 {digest[:16]})",
             "engine": f"{predictor.engine.name} {predictor.engine.version}",
-            "runtime": runtime.removeprefix("runtime: "), **common_facts(dataset, evaluator)}
+            "runtime": describe(predictor.device).removeprefix("runtime: "),
+            **common_facts(dataset, evaluator)}
 
 
 def common_facts(dataset, evaluator):
