@@ -47,14 +47,15 @@ BORDER_WIDTH = 9                   # pixels; VOC's are 5 wide
 
 
 def recognise(source):
-    images, owners = Images(source), []
-    for name in mask_files(source):
-        if owners := [owner for owner in [images.owner(name)] if owner]:
-            return f"mask pictures, such as {name} for {owners[0][0]}"
+    names, masks = images_and_masks(source)
+    images = Images(names)
+    for name in masks:
+        if owner := images.owner(name):
+            return f"mask pictures, such as {name} for {owner[0]}"
     return None
 
 
-def is_mask(name, top=0):
+def is_mask(name, top):
     """Whether a picture is a mask by the name of a folder below the `top` ones, or its own."""
     *folders, file = name.split("/")[top:]
     return any(map(FOLDER.search, folders)) or bool(
@@ -68,25 +69,28 @@ def shared_folders(source):
     return len(os.path.commonprefix([name.split("/")[:-1] for name in source.images]))
 
 
-def mask_files(source):
-    """Where the images lie elsewhere, and no name says "mask", all other pictures are masks."""
-    top, names = shared_folders(source), source.ending(*SUFFIXES)
-    found = [name for name in names if is_mask(name, top)]
-    if found or source.image_root == source.root:
-        return found
-    images = {os.path.realpath(path) for name, path in source.images.items() if not is_mask(name)}
-    return [name for name in names if os.path.realpath(source.files[name]) not in images]
+def images_and_masks(source):
+    """(names of the images that are no masks, names of the masks).
+
+    Where the images lie elsewhere, and no name says "mask", all other pictures are masks.
+    """
+    top, pictures = shared_folders(source), source.ending(*SUFFIXES)
+    images = [name for name in source.images if not is_mask(name, top)]
+    masks = [name for name in pictures if is_mask(name, top)]
+    if not masks and source.image_root != source.root:
+        real_images = {os.path.realpath(source.images[name]) for name in images}
+        masks = [name for name in pictures
+                 if os.path.realpath(source.files[name]) not in real_images]
+    return images, masks
 
 
 class Images:
-    """The images of a source that are no masks, found by the names of masks."""
+    """Names of images, found by the names of masks."""
 
-    def __init__(self, source):
+    def __init__(self, names):
         self.by_stem, self.by_folder = defaultdict(list), defaultdict(list)
         self.by_words = defaultdict(list)
-        top = shared_folders(source)
-        self.names = [name for name in source.images if not is_mask(name, top)]
-        for name in self.names:
+        for name in names:
             folder, _, file = name.rpartition("/")
             stem = file.rpartition(".")[0].lower()
             self.by_stem[stem].append(name)
@@ -152,19 +156,20 @@ def common_head(name, other):
 
 
 def read(source, collection):
-    images, by_image = Images(source), defaultdict(list)
-    collection.mention(set(source.images).difference(images.names))        # the masks
+    names, masks = images_and_masks(source)
+    images, by_image = Images(names), defaultdict(list)
+    collection.mention(set(source.images).difference(names))               # the masks
     classes = class_maps(source, collection)
-    for name in mask_files(source):
+    for name in masks:
         owner = images.owner(name)
         if owner is None:
             collection.leave_out(NO_OWNER, name)
             continue
         image, rest, folders = owner
         by_image[image].append((name, class_name(rest, folders)))
-    for image in images.names:
-        masks = [name for name, _ in by_image[image]]
-        picture = collection.add_file(image, turned_size(image, masks, source), split_of(image))
+    for image in names:
+        own = [name for name, _ in by_image[image]]
+        picture = collection.add_file(image, turned_size(image, own, source), split_of(image))
         for name, label in by_image[image] if picture else []:
             read_file(name, label, classes.get(name.rpartition("/")[0]), picture, collection)
 
