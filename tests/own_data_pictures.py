@@ -16,7 +16,7 @@ from tests.builders import ROOT, script
 from tools.data.images import read_image
 from tools.data.importing.__main__ import main as import_annotations
 from tools.data.masks import mask_to_polygons
-from tools.data.shapes import draw_scene
+from tools.data.scenes import draw_scene
 from tools.files import write_json
 from tools.inference.writers.image_file import write_image
 

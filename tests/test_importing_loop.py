@@ -8,7 +8,7 @@ from model.instances import Instances
 from tests.builders import TINY, installed, script
 from tests.importing_data import Imported, write
 from tools.data.masks import polygons_to_mask
-from tools.data.shapes import draw_scene
+from tools.data.scenes import draw_scene
 from tools.inference.image_instances import ImageInstances
 from tools.inference.writers.coco import CocoWriter
 from tools.inference.writers.image_file import write_image

@@ -4,7 +4,8 @@ import os
 import pytest
 
 from config import get_config
-from tools.data.shapes import CLASS_NAMES, write_split
+from tools.data.scenes import CLASS_NAMES
+from tools.data.shapes import write_split
 from tools.data.splits import open_dataset
 from tools.evaluation.coco_eval import evaluate
 from tools.evaluation.evaluate import predict_dataset

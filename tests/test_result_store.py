@@ -12,7 +12,8 @@ import pytest
 from model.instances import Instances
 from tests.builders import ROOT, TINY, finds_many, save_network, tiny_config
 from tools.data.coco import CocoDataset
-from tools.data.shapes import CLASS_NAMES, write_split
+from tools.data.scenes import CLASS_NAMES
+from tools.data.shapes import write_split
 from tools.errors import UserError
 from tools.evaluation.result_store import NAME, ResultStore, write_list
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders import TINY, finds_many, save_network, script, tiny_config
-from tools.data.shapes import CLASS_NAMES
+from tools.data.scenes import CLASS_NAMES
 from tools.weights.weights_file import read_weights
 
 ROOT = Path(__file__).resolve().parent.parent

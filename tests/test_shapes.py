@@ -8,7 +8,15 @@ import pytest
 from tools.data import shapes
 from tools.data.coco import CocoDataset
 from tools.data.masks import rle_to_mask
-from tools.data.shapes import CLASS_NAMES, MARK, Scene, coverage, draw_scene, write_split
+from tools.data.scenes import (
+    CLASS_NAMES,
+    MAX_OBJECTS,
+    MIN_PIXELS,
+    Scene,
+    coverage,
+    draw_scene,
+)
+from tools.data.shapes import MARK, write_split
 from tools.errors import UserError
 
 COUNT = 60
@@ -46,7 +54,7 @@ def test_annotations_are_visible_parts(content):
         x, y, width, height = annotation["bbox"]
         assert [x, y] == [columns.min(), rows.min()]
         assert [x + width, y + height] == [columns.max() + 1, rows.max() + 1]
-        assert annotation["area"] == mask.sum() >= shapes.MIN_PIXELS or annotation["iscrowd"]
+        assert annotation["area"] == mask.sum() >= MIN_PIXELS or annotation["iscrowd"]
     assert all(count.max() <= 1 for count in covered.values())           # no pixel has two owners
 
 
@@ -55,7 +63,7 @@ def test_it_has_the_variety_it_promises(content):
     counts = np.bincount([entry["image_id"] for entry in objects], minlength=COUNT + 1)[1:]
     assert {entry["category_id"] for entry in objects} == set(range(1, len(CLASS_NAMES) + 1))
     # 11 or 12 at most: OpenCV rounds colors differently by version and processor (quickstart.md).
-    assert counts.min() <= 1 and 10 <= counts.max() <= shapes.MAX_OBJECTS
+    assert counts.min() <= 1 and 10 <= counts.max() <= MAX_OBJECTS
     scenes = [draw_scene(np.random.default_rng([7, index]), 256) for index in range(40)]
     sides = np.sqrt([thing["visible"] for scene in scenes for thing in scene.objects
                      if not thing["crowd"]])
@@ -88,7 +96,7 @@ def test_every_object_keeps_enough_visible_pixels():
     visible = np.bincount(scene.owner[scene.owner >= 0], minlength=len(scene.objects))
     assert len(scene.objects) > 10
     for thing, count in zip(scene.objects, visible, strict=True):
-        assert count == thing["visible"] >= thing["needed"] >= shapes.MIN_PIXELS
+        assert count == thing["visible"] >= thing["needed"] >= MIN_PIXELS
 
 
 @pytest.mark.parametrize("kind", CLASS_NAMES)

@@ -13,7 +13,8 @@ from convert.coco_classes import COCO_CLASSES
 from tests.builders import ROOT, TINY, finds_many, save_network, tiny_config
 from tests.training_process import NUM_STEPS, content
 from tools.cli import run
-from tools.data.shapes import CLASS_NAMES, write_split
+from tools.data.scenes import CLASS_NAMES
+from tools.data.shapes import write_split
 from tools.stopping import CODES, leave
 
 LIGHT = "solov2_light_448_r18_fpn_3x"                  # the smallest network that others have

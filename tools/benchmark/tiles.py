@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 
 from tools.cli import add_prediction_arguments, build_parser, load_config, positive_int
-from tools.data.shapes import CLASS_NAMES, Scene, scene_annotations
+from tools.data.scenes import CLASS_NAMES, Scene
+from tools.data.shapes import scene_annotations
 from tools.data.splits import open_dataset
 from tools.evaluation.coco_eval import evaluate
 from tools.evaluation.evaluate import predict_dataset

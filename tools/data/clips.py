@@ -4,7 +4,7 @@
 
 writes clip01.mp4 .. and clips.json, in the format of YouTube-VIS: per object one annotation, with
 the run-length code of its visible part in every frame, or null where too little of it is seen.  The
-shapes are those of the quick-start set (shapes.py).  Each clip is seeded with (seed, index).
+shapes are those of the quick-start set (scenes.py).  Each clip is seeded with (seed, index).
 """
 import argparse
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from tools.data.masks import mask_to_box, mask_to_rle
-from tools.data.shapes import CLASS_NAMES, Scene, coverage, smooth_field
+from tools.data.scenes import CLASS_NAMES, Scene, coverage, smooth_field
 from tools.errors import UserError
 from tools.files import write_json
 
