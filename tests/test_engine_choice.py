@@ -10,10 +10,12 @@ from config import get_config
 from tests.builders import TINY, realistic
 from tests.test_engines import ANY
 from tools.engines import cache, choice
-from tools.engines.choice import Choice, read_choice
+from tools.engines.choice import read_choice
 from tools.engines.exports import Exports
+from tools.engines.measured import Choice
 from tools.engines.open import EXPORTED, open_engine
 from tools.errors import UserError
+from tools.vulkan import VulkanDevice
 from tools.weights.weights_file import meta_of, save_weights, to_arrays
 
 
@@ -64,6 +66,7 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.setattr(choice, "seconds_per_run", seconds_per_run)
     monkeypatch.setattr(choice, "one_run", one_run)
     monkeypatch.setattr(choice, "difference", lambda half, engine: 0.2)
+    monkeypatch.setattr(choice, "fastest_gpu", lambda: None)
     start.measured = measured
     return start
 
@@ -78,6 +81,15 @@ def test_the_fastest_is_taken_and_remembered(machine, capsys):
     (kind, _), _ = open_auto()
     assert kind.name == "openvino" and len(machine.measured) == 3
     assert capsys.readouterr().err == ""
+
+
+def test_a_gpu_of_vulkan_is_pointed_to_when_engines_are_measured(machine, monkeypatch, capsys):
+    monkeypatch.setattr(choice, "fastest_gpu", lambda: VulkanDevice(1, "Radeon\x1b[2J", False))
+    start = machine(Clocked("ncnn", 0.5), Clocked("openvino", 0.3))
+    start()
+    assert r"the GPU Radeon\x1b[2J: --device gpu runs" in capsys.readouterr().err
+    start()
+    assert not capsys.readouterr().err
 
 
 @pytest.mark.parametrize("steady, fast, taken", [(1.02, 1.0, "ncnn"), (1.05, 1.0, "openvino")])

@@ -10,6 +10,7 @@ from model.solov2 import build_solov2
 from tools.cli import build_parser, load_config, run
 from tools.engines import choice
 from tools.engines.exports import Exports
+from tools.engines.measured import format_seconds
 from tools.errors import UserError
 from tools.runtime import processor, threads
 from tools.weights.weights_file import (
@@ -55,7 +56,7 @@ def print_table(exports, found):
     print(f"{exports.cfg.name} at {height}x{width}, {exports.threads} threads, {processor()}")
     best = found.best("float32")
     for name, seconds in sorted(found.seconds.items(), key=lambda item: item[1]):
-        print(f"  {name:26s} {choice.format_seconds(seconds):>9s}   {seconds / best:5.2f}")
+        print(f"  {name:26s} {format_seconds(seconds):>9s}   {seconds / best:5.2f}")
     for reason in choice.reasons(found.failures):
         print(f"  not measured: {reason}")
     print(f"  auto takes {found.order('float32')[0]}")

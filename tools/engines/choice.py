@@ -20,55 +20,22 @@ from tools.engines import cache, marks
 from tools.engines.check import HALF_TOLERANCE, difference
 from tools.engines.dygraph import Dygraph
 from tools.engines.exports import how_to_install, installed, told, version_of
+from tools.engines.measured import Choice
 from tools.engines.ncnn import Ncnn
 from tools.engines.onnxruntime import OnnxRuntime
 from tools.engines.openvino import OpenVino
 from tools.engines.paddle_inference import PaddleInference
-from tools.errors import UserError
+from tools.errors import UserError, shown
 from tools.files import write_json
 from tools.runtime import processor
+from tools.vulkan import fastest_gpu
 from tools.weights.weights_file import NETWORK_SETTINGS
 
 FAST = (Ncnn, OnnxRuntime, OpenVino)           # the steadier ones beside other work first
 LAST = (PaddleInference,)                      # never faster than those, and slow to export
 MOST_RUNS, SHORT = 9, 0.2                      # counted runs; one alone where it takes so many s
 CLOSE = 1.5                                    # times the fastest: what may be faster another time
-EQUAL = 1.03                                   # times the shortest: as good as equal
 GAIN = 1.25                                    # from which on half precision is worth a word
-
-
-class Choice:
-    """seconds: {"openvino float32": seconds per image}; failures: {engine: why it cannot}."""
-
-    def __init__(self, seconds, failures):
-        self.seconds, self.failures = seconds, failures
-
-    def order(self, precision):
-        """Names of the engines measured in a precision, the fastest first; of those as good as
-        equal to it the steadiest first, which is the order in which they were measured."""
-        found = {name.partition(" ")[0]: seconds for name, seconds in self.seconds.items()
-                 if name.endswith(f" {precision}")}
-        equal = EQUAL * min(found.values(), default=0)
-        return sorted(found, key=lambda name: max(found[name], equal))
-
-    def best(self, precision):
-        """Seconds of the first of `order` in a precision; infinite if there is none."""
-        names = self.order(precision)
-        return self.seconds[f"{names[0]} {precision}"] if names else math.inf
-
-    def gain(self):
-        """How many times as fast half precision is; 0 if no engine has it here."""
-        return self.best("float32") / self.best("half")
-
-    def line(self):
-        """"engine: openvino 1.69 s, ncnn 1.96 s -> openvino" """
-        parts = [f"{name.removesuffix(' float32')} {format_seconds(seconds)}"
-                 for name, seconds in sorted(self.seconds.items(), key=lambda item: item[1])]
-        return f"engine: {', '.join(parts)} -> {self.order('float32')[0]}"
-
-
-def format_seconds(seconds):
-    return f"{seconds:.2f} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"
 
 
 def open_fastest(exports, precision):
@@ -125,8 +92,17 @@ def measured_anew(exports):
     """The Choice, measured now, said and kept in place of an earlier one."""
     choice = measure(exports)
     print(choice.line(), file=sys.stderr)
+    point_to_gpu(exports)
     keep(exports, f"choice-{choice_key(exports)}.json", choice)
     return choice
+
+
+def point_to_gpu(exports):
+    """Say that there is a GPU which Vulkan shows, and which is taken on request only."""
+    with contextlib.suppress(UserError), marks.attempt(exports, "Vulkan", processor()):
+        if gpu := fastest_gpu():
+            print(f"note: Vulkan shows the GPU {shown(gpu.name)}: --device gpu runs the network "
+                  "on it", file=sys.stderr)
 
 
 def keep(exports, name, choice):
