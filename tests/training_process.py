@@ -11,6 +11,7 @@ from tools import files
 from tools.cli import TERMINATED, run
 from tools.data.splits import open_dataset
 from tools.evaluation.evaluate import evaluate_model
+from tools.stopping import exit_at_once
 from tools.training.run_lock import own_folder
 from tools.training.run_state import checkpoint_paths
 from tools.training.start import resume_training
@@ -83,7 +84,8 @@ def train(cfg, num_steps, pause=0.0):
 
 
 def train_as_script(cfg, num_steps):
-    """The same as a script would: Ctrl-C and SIGTERM end it in order."""
+    """The same as a script would: Ctrl-C and SIGTERM end it in order, before and after it too."""
+    exit_at_once()
     run(lambda argv: train(cfg, num_steps))
 
 
