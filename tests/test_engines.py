@@ -121,10 +121,8 @@ OPEN = ("from tools import runtime; runtime.configure()\n"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [
-    pytest.param(kind.name, marks=pytest.mark.skipif(not installed(kind.name), reason=(
-        f"{' or '.join(kind.needs)} is not installed (requirements.txt)")))
-    for kind in (Ncnn, OpenVino)])
+@pytest.mark.parametrize("name", [kind for kind in KINDS
+                                  if kind.values[0] in (Ncnn.name, OpenVino.name)])
 def test_memory_of_r50_at_its_full_size(name, tmp_path):
     """From a kept export, an image after the other; the bound is that of docs/speed.md."""
     code = OPEN.format(name=name, folder=tmp_path)

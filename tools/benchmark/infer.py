@@ -92,20 +92,21 @@ def report_stages(predictor, path, runs):
 
     The rate of the matrix product is measured after every run: on a shared machine both change.
     """
+    time_stages(predictor, path)                           # does not count
     records, rates = [], []
-    for _ in range(runs + 1):
+    for _ in range(runs):
         records.append(time_stages(predictor, path))
         rates.append(sgemm_rate(repeats=2))
-    times = {stage: np.array([record[stage] for record in records[1:]]) for stage in records[0]}
+    times = {stage: np.array([record[stage] for record in records]) for stage in records[0]}
     times["image to masks"] = sum(times[stage] for stage in IMAGE_TO_MASKS)
     for stage, seconds in times.items():
         print(f"{stage:16s} median {1e3 * np.median(seconds):8.1f} ms   "
               f"p90 {1e3 * np.percentile(seconds, 90):8.1f} ms")
     image, _ = predictor.preprocess(read_image(path))
     operations = forward_operations(predictor.cfg, pad_to_divisor([image], 32).shape[2:])
-    bounds = operations / np.array(rates[1:])
+    bounds = operations / np.array(rates)
     print(f"convolutions: {operations / 1e9:.1f} GFLOP; numpy's sgemm does "
-          f"{np.median(rates[1:]) / 1e9:.0f} GFLOP/s, which would take "
+          f"{np.median(rates) / 1e9:.0f} GFLOP/s, which would take "
           f"{1e3 * np.median(bounds):.0f} ms: the network takes "
           f"{np.median(times['network'] / bounds):.2f} times that, image to masks "
           f"{np.median(times['image to masks'] / bounds):.2f} times")
